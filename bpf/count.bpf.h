@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Counting. Every attempt adds one to exactly one slot of one account row and, with origins, of
+ * one origin row. When a table is full its overflow row counts; the verdict never notices.
+ */
+#ifndef SW_COUNT_BPF_H
+#define SW_COUNT_BPF_H
+
+#include "decide.bpf.h"
+#include "where.bpf.h"
+
+static __always_inline void sw_add(__u64 n[_SW_N_MAX], __u32 slot)
+{
+	if (slot < _SW_N_MAX)
+		__sync_fetch_and_add(&n[slot], 1);
+}
+
+/* The account's row, made at first sight; the overflow row when the table is full. */
+static __always_inline struct sw_uid_stats *sw_uid_row(const struct sw_uid_key *key, __u64 now)
+{
+	struct sw_uid_key overflow = { .uid = 0, .row = SW_ROW_OVERFLOW };
+	struct sw_uid_stats fresh = { .first_ns = now };
+	struct sw_uid_stats *row = bpf_map_lookup_elem(&sw_uid_stats, key);
+
+	if (row)
+		return row;
+	/* -EEXIST only says that another CPU was first. */
+	bpf_map_update_elem(&sw_uid_stats, key, &fresh, BPF_NOEXIST);
+	row = bpf_map_lookup_elem(&sw_uid_stats, key);
+	if (row)
+		return row;
+	sw_bump(SW_CTR_UID_FULL);
+	return bpf_map_lookup_elem(&sw_uid_stats, &overflow);
+}
+
+/* Linear counting: one cell for each destination's hash. A bit lost to a race is set by the
+ * next connect to that destination; the estimate does not notice. */
+static __always_inline void sw_sketch(struct sw_origin *o, const __u32 addr[4])
+{
+	__u32 h = (addr[0] ^ addr[1]) * 0x85ebca6b ^ (addr[2] ^ addr[3]) * 0x9e3779b1;
+	__u64 bit;
+	__u32 word;
+
+	h ^= h >> 15;
+	h *= 0x2c1b3c6d;
+	h ^= h >> 12;
+	word = (h >> 6) & (SW_SKETCH_WORDS - 1);
+	bit = 1ULL << (h & 63);
+	if (!(o->sketch[word] & bit))
+		o->sketch[word] |= bit;
+}
+
+/* A new origin row. Only the task whose insert succeeds fills it in, in place. */
+static __noinline int sw_origin_make(const struct sw_origin_key *key, __u32 with_where)
+{
+	__u32 zero = 0;
+	struct sw_origin *o = bpf_map_lookup_elem(&sw_zero, &zero);
+	int r;
+
+	if (!o)
+		return -1;
+	r = bpf_map_update_elem(&sw_origins, key, o, BPF_NOEXIST);
+	if (r)
+		return r;
+	o = bpf_map_lookup_elem(&sw_origins, key);
+	if (!o)
+		return -1;
+	o->first_ns = sw_coarse_now();
+	if (with_where)
+		sw_read_where(sw_current(), &o->where);
+	o->filled = 1;
+	return 0;
+}
+
+/* The row of this account and directory. One account may make only its share of rows: past that
+ * its further directories are counted together, so that nobody can fill the table for others. */
+static __always_inline struct sw_origin *sw_origin_row(struct sw_origin_key *key,
+						       struct sw_uid_stats *account)
+{
+	struct sw_origin *o = bpf_map_lookup_elem(&sw_origins, key);
+	bool special = key->dev == SW_DEV_NONE;
+
+	if (o)
+		return o;
+	if (!special && account && account->origins >= sw_settings.max_origins_per_uid) {
+		key->dev = SW_DEV_NONE;
+		key->ino = SW_ROW_MORE;
+		special = true;
+		o = bpf_map_lookup_elem(&sw_origins, key);
+		if (o)
+			return o;
+	}
+	if (!sw_origin_make(key, !special) && account && !special)
+		__sync_fetch_and_add(&account->origins, 1);
+	o = bpf_map_lookup_elem(&sw_origins, key);
+	if (o)
+		return o;
+	sw_bump(SW_CTR_ORIGIN_FULL);
+	key->uid = 0;
+	key->dev = SW_DEV_NONE;
+	key->ino = SW_ROW_OVERFLOW;
+	return bpf_map_lookup_elem(&sw_origins, key);
+}
+
+static __always_inline void sw_count_origin(struct task_struct *task, const struct sw_flow *f,
+					    const struct sw_decision *d,
+					    struct sw_uid_stats *account, __u64 now)
+{
+	struct sw_origin_key key = { .uid = d->charge.uid };
+	struct sw_origin *o;
+
+	if (d->charge.row == SW_ROW_UID) {
+		sw_read_cwd(task, &key.dev, &key.ino);
+	} else {	/* a kernel thread has no directory of its own */
+		key.dev = SW_DEV_NONE;
+		key.ino = d->charge.row;
+	}
+	o = sw_origin_row(&key, account);
+	if (!o) {
+		sw_bump(SW_CTR_UNCOUNTED);
+		return;
+	}
+	sw_add(o->n, d->slot);
+	o->last_ns = now;
+	o->last_dport = f->port;
+	__builtin_memcpy(o->last_daddr, f->addr, sizeof(o->last_daddr));
+	sw_sketch(o, f->addr);
+}
+
+/* Counts one decision everywhere it belongs. The account's row, or NULL if there was none. */
+static __always_inline struct sw_uid_stats *sw_count(struct task_struct *task,
+						     const struct sw_flow *f,
+						     const struct sw_decision *d, __u64 now)
+{
+	struct sw_uid_stats *account = sw_uid_row(&d->charge, now);
+
+	if (account) {
+		sw_add(account->n, d->slot);
+		account->last_ns = now;
+	} else {
+		sw_bump(SW_CTR_UNCOUNTED);
+	}
+	if (sw_settings.count_origins)
+		sw_count_origin(task, f, d, account, now);
+	return account;
+}
+
+#endif

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Who calls connect(2): the task's credentials at that moment, never the socket's creator. A
+ * socket made by root and handed to an account is judged as the account's.
+ */
+#ifndef SW_IDENTITY_BPF_H
+#define SW_IDENTITY_BPF_H
+
+#include "decide.bpf.h"
+#include "maps.bpf.h"
+
+struct sw_env {
+	void *ctx;			/* of the hook: it names the socket's namespace */
+	struct task_struct *task;
+};
+
+SW_INLINE void sw_env_identify(struct sw_env *env, struct sw_ids *ids)
+{
+	const struct cred *cred = NULL;
+	unsigned int flags = 0;
+
+	sw_read(flags, env->task, flags);
+	ids->kthread = flags & PF_KTHREAD;
+
+	/* cred is the subjective one: an io_uring personality or a kernel service overrides it. */
+	sw_read(cred, env->task, cred);
+	sw_read(ids->ruid, cred, uid.val);
+	sw_read(ids->euid, cred, euid.val);
+	sw_read(ids->egid, cred, egid.val);
+	if (sw_settings.identity_strict) {
+		sw_read(cred, env->task, real_cred);
+		sw_read(ids->real_ruid, cred, uid.val);
+	}
+}
+
+SW_INLINE bool sw_env_exempt(struct sw_env *env, __u32 kind, __u64 id)
+{
+	struct sw_exempt_key key = {
+		.generation = sw_settings.generation,
+		.kind = kind,
+		.id = id,
+	};
+
+	return bpf_map_lookup_elem(&sw_exempt, &key) != NULL;
+}
+
+SW_INLINE bool sw_env_own_address(struct sw_env *env, const struct sw_flow *f)
+{
+	struct sw_local_key key = {
+		.generation = sw_settings.generation,
+		.addr = { f->addr[0], f->addr[1], f->addr[2], f->addr[3] },
+	};
+
+	return bpf_map_lookup_elem(&sw_local, &key) != NULL;
+}
+
+/* The cookie of the initial namespace differs between kernels (1, 3, 7 seen): never a constant.
+ * A level that cannot be read counts as a container's. */
+SW_INLINE bool sw_env_in_host(struct sw_env *env)
+{
+	struct pid *pid = NULL;
+	unsigned int level = 1;
+
+	if (bpf_get_netns_cookie(env->ctx) != bpf_get_netns_cookie(NULL))
+		return false;
+	sw_read(pid, env->task, thread_pid);
+	sw_read(level, pid, level);
+	return level == 0;
+}
+
+SW_INLINE bool sw_env_cgroup_exempt(struct sw_env *env)
+{
+	for (int level = 1; level <= SW_MAX_CGROUP_LEVELS; level++) {
+		__u64 id;
+
+		if (level > sw_settings.cgroup_levels)
+			break;
+		id = bpf_get_current_ancestor_cgroup_id(level);
+		if (!id)
+			break;	/* past the task's own cgroup */
+		if (sw_env_exempt(env, SW_KIND_CGROUP, id))
+			return true;
+	}
+	return false;
+}
+
+#endif

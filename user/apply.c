@@ -1,0 +1,368 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <bpf/bpf.h>
+#include <errno.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+
+#include "apply.h"
+#include "attach.h"
+#include "cgroup.h"
+#include "kern.h"
+#include "live.h"
+#include "locals.h"
+#include "log.h"
+#include "pins.h"
+#include "probe.h"
+#include "rows.h"
+#include "util.h"
+
+#define EVENT_BURST	16	/* events of one UID at once */
+#define EVENT_INTERVAL	15	/* then one in 15 ticks: about a second */
+#define NSEC_PER_SEC	1000000000ULL
+
+/* Everything one apply works on. */
+struct session {
+	const struct sw_policy *policy;
+	struct sw_pins pins;
+	struct sw_live live;
+	struct sw_features features;
+	struct sw_settings settings;
+	struct sw_kern kern;
+	int cgroup_fd;
+	char *cgroup_path;
+	char *staged;		/* directory to be published, or NULL: pins.dir is there */
+	bool new_exempt;	/* a larger sw_exempt takes the place of the pinned one */
+};
+
+static void close_session(struct session *s)
+{
+	sw_kern_free(&s->kern);
+	sw_live_close(&s->live);
+	sw_closep(&s->cgroup_fd);
+	free(s->cgroup_path);
+	free(s->staged);
+	sw_pins_close(&s->pins);
+}
+
+static int open_cgroup(const struct sw_target *t, struct session *s)
+{
+	int r = sw_cgroup_open(t->cgroup, &s->cgroup_fd, &s->cgroup_path);
+
+	if (r == -EXDEV)
+		return log_err(-EINVAL, "only a container's view of the cgroup tree is in sight, not "
+			       "the root of the hierarchy; run on the host, or name a cgroup on "
+			       "purpose with --cgroup");
+	if (r == -ENOTSUP)
+		return log_err(-EINVAL, "%s is not on a cgroup v2 file system; give a directory below "
+			       "the cgroup2 mount to --cgroup", t->cgroup);
+	if (r < 0)
+		return log_err(r, "cannot open cgroup %s", t->cgroup ?: "v2 root");
+	return 0;
+}
+
+static int open_pins(const struct sw_target *t, struct sw_pins *pins)
+{
+	int r = sw_pins_open(t->pin_dir, true, pins);
+
+	if (r == -EAGAIN)
+		return log_err(r, "another smtpwall is changing %s right now; nothing was changed, try "
+			       "again when it is done", t->pin_dir);
+	if (r == -ENOTSUP)
+		return log_err(r, "%s is not on a BPF file system; mount one with 'mount -t bpf bpf "
+			       "/sys/fs/bpf' or give a directory on one to --pin-dir", t->pin_dir);
+	if (r == -EPERM || r == -EACCES)
+		return log_err(r, "cannot use the pin directory %s; run as root", t->pin_dir);
+	if (r < 0)
+		return log_err(r, "cannot open the pin directory %s", t->pin_dir);
+	return 0;
+}
+
+static int probe(const struct sw_target *t, const struct sw_policy *p, struct sw_features *ret)
+{
+	const struct sw_feature *missing;
+	int r = sw_features_probe(t->disable, ret);
+
+	if (r == -EPERM)
+		return log_err(r, "not allowed to load BPF programs; run as root on the host");
+	if (r == -EINVAL)
+		return log_err(r, "SMTPWALL_DISABLE names an unknown feature: %s", t->disable);
+	if (r < 0)
+		return log_err(r, "cannot find out what this kernel can do");
+	missing = sw_features_missing(ret);
+	if (missing)
+		return log_err(-EOPNOTSUPP, "this kernel lacks %s: %s; Linux 5.10 or EL 8.10 is needed",
+			       missing->name, missing->lost);
+	if (p->strict && !ret->f[SW_FEAT_RAW_SOCKET_HOOK].present)
+		return log_err(-EOPNOTSUPP, "strict = yes needs the kernel feature raw_socket_hook, which "
+			       "is missing; set strict = no");
+	return 0;
+}
+
+static uint32_t next_generation(const struct sw_live *l)
+{
+	uint32_t newest = l->settings.generation;
+
+	if (l->map_fd[SW_MAP_EXEMPT] >= 0) {
+		uint32_t rows = sw_rows_newest(l->map_fd[SW_MAP_EXEMPT]);
+
+		if (rows > newest)
+			newest = rows;
+	}
+	return newest + 1;
+}
+
+static uint32_t map_size(int fd)
+{
+	struct bpf_map_info info = {};
+	__u32 len = sizeof(info);
+
+	return bpf_obj_get_info_by_fd(fd, &info, &len) < 0 ? 0 : info.max_entries;
+}
+
+/* Room for two generations, since both are there while programs are swapped, and as much again
+ * to grow. A pinned map that is too small is left to the running programs. */
+static void size_exempt(struct session *s, struct sw_load *l)
+{
+	uint32_t need = (uint32_t)s->policy->n_exempt + 1;
+	int fd = s->live.map_fd[SW_MAP_EXEMPT];
+
+	l->max_entries[SW_MAP_EXEMPT] = need * 4 < 4096 ? 4096 : need * 4;
+	if (fd >= 0 && map_size(fd) < need * 2) {
+		l->map_fd[SW_MAP_EXEMPT] = -1;
+		s->new_exempt = true;
+	}
+}
+
+static int load(struct session *s)
+{
+	struct sw_load l = { .settings = s->settings };
+	int r;
+
+	memcpy(l.map_fd, s->live.map_fd, sizeof(l.map_fd));
+	size_exempt(s, &l);
+	l.max_entries[SW_MAP_UID_STATS] = s->policy->max_uids;
+	l.max_entries[SW_MAP_ORIGINS] = s->policy->max_origins;
+	l.max_entries[SW_MAP_EVENTS] = s->policy->event_buffer;
+	r = sw_kern_load(&l, &s->kern);
+	if (r == -EINVAL && s->live.exists)
+		return log_err(r, "the programs do not load on the maps in %s, which another build may "
+			       "have made; the running policy stays; 'smtpwall off' and 'smtpwall apply' "
+			       "start afresh", s->pins.dir);
+	if (r < 0)
+		return log_err(r, "the kernel does not accept the programs; run with -v for its reasons");
+	return 0;
+}
+
+/* Rows that have to be there before the first connect: where a full table counts. */
+static int write_overflow_rows(const struct sw_kern *k)
+{
+	const struct sw_uid_key uid = { .uid = 0, .row = SW_ROW_OVERFLOW };
+	const struct sw_origin_key origin = { .dev = SW_DEV_NONE, .ino = SW_ROW_OVERFLOW };
+	const struct sw_uid_stats stats = {};
+	const struct sw_origin zero = {};
+
+	if (bpf_map_update_elem(sw_kern_map_fd(k, SW_MAP_UID_STATS), &uid, &stats, BPF_NOEXIST) < 0 &&
+	    errno != EEXIST)
+		return -errno;
+	if (bpf_map_update_elem(sw_kern_map_fd(k, SW_MAP_ORIGINS), &origin, &zero, BPF_NOEXIST) < 0 &&
+	    errno != EEXIST)
+		return -errno;
+	return 0;
+}
+
+static int write_control(const struct sw_kern *k)
+{
+	struct sw_control c = {
+		.event_interval = EVENT_INTERVAL,
+		.event_burst = EVENT_BURST,
+	};
+	struct timespec real, mono;
+	__u32 zero = 0;
+
+	clock_gettime(CLOCK_REALTIME, &real);
+	clock_gettime(CLOCK_MONOTONIC, &mono);
+	c.wall_offset_ns = (uint64_t)(real.tv_sec - mono.tv_sec) * NSEC_PER_SEC +
+			   (uint64_t)(real.tv_nsec - mono.tv_nsec);
+	return bpf_map_update_elem(sw_kern_map_fd(k, SW_MAP_CONTROL), &zero, &c, BPF_ANY) < 0 ?
+	       -errno : 0;
+}
+
+static int write_locals(const struct session *s)
+{
+	struct sw_addrs a = {};
+	int r = sw_locals_read(&a);
+
+	if (!r)
+		r = sw_locals_store(sw_kern_map_fd(&s->kern, SW_MAP_LOCAL), s->settings.generation, &a);
+	free(a.item);
+	return r;
+}
+
+/* Writes the new generation completely and reads it back, while nothing looks at it yet. */
+static int write_policy(const struct session *s)
+{
+	int fd = sw_kern_map_fd(&s->kern, SW_MAP_EXEMPT);
+	_cleanup_free_ struct sw_exempt_key *key = NULL;
+	_cleanup_free_ struct sw_exempt_val *val = NULL;
+	uint32_t generation = s->settings.generation;
+	int r;
+
+	r = sw_rows_exempt(s->policy, generation, &key, &val);
+	if (!r)
+		r = sw_rows_write(fd, key, val, sizeof(*key), sizeof(*val), s->policy->n_exempt);
+	if (!r)
+		r = sw_rows_verify_exempt(fd, s->policy, generation);
+	if (!r)
+		r = sw_rows_write_sources(sw_kern_map_fd(&s->kern, SW_MAP_SOURCES), s->policy,
+					  generation);
+	if (!r)
+		r = write_locals(s);
+	if (!r)
+		r = write_overflow_rows(&s->kern);
+	if (!r)
+		r = write_control(&s->kern);
+	return r;
+}
+
+/* Deletes the rows of the new generation (`keep` false) or of all others (`keep` true). */
+static int delete_rows(const struct session *s, bool keep)
+{
+	static const enum sw_map_id keyed[] = { SW_MAP_EXEMPT, SW_MAP_SOURCES, SW_MAP_LOCAL };
+	int r = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(keyed); i++) {
+		int one = sw_rows_delete(sw_kern_map_fd(&s->kern, keyed[i]), s->settings.generation,
+					 keep);
+
+		if (one < 0)
+			r = one;
+	}
+	return r;
+}
+
+/* Where the pins of this apply go: the directory that is there, or one to be published. */
+static const char *pin_place(const struct session *s)
+{
+	return s->staged ?: s->pins.dir;
+}
+
+/* A larger sw_exempt keeps the old one's pin until the programs that use it are in force. */
+static int pin_maps(const struct session *s)
+{
+	for (int i = 0; i < _SW_MAP_MAX; i++) {
+		int r;
+
+		if (s->live.map_pinned[i])
+			continue;
+		r = sw_pins_put(pin_place(s), sw_map_names[i],
+				sw_kern_map_fd(&s->kern, (enum sw_map_id)i));
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+/* The old generation's rows may only go when no program still looks at them. Updating a map in
+ * a map waits for all programs that run, and knows no exceptions. */
+static int wait_for_running_programs(void)
+{
+	_cleanup_close_ int inner = bpf_map_create(BPF_MAP_TYPE_ARRAY, "sw_grace_in", 4, 4, 1, NULL);
+	LIBBPF_OPTS(bpf_map_create_opts, opts, .inner_map_fd = (__u32)inner);
+	_cleanup_close_ int outer = -1;
+	__u32 zero = 0;
+
+	if (inner < 0)
+		return -errno;
+	outer = bpf_map_create(BPF_MAP_TYPE_ARRAY_OF_MAPS, "sw_grace", 4, 4, 1, &opts);
+	if (outer < 0 || bpf_map_update_elem(outer, &zero, &inner, BPF_ANY) < 0)
+		return -errno;
+	return 0;
+}
+
+static int prepare(const struct sw_target *t, struct session *s)
+{
+	int r = open_cgroup(t, s);
+
+	if (!r)
+		r = probe(t, s->policy, &s->features);
+	if (!r)
+		r = open_pins(t, &s->pins);
+	if (r < 0)
+		return r;
+	r = sw_live_open(s->pins.dir, &s->live);
+	if (r < 0)
+		return log_err(r, "cannot read what is pinned in %s", s->pins.dir);
+	sw_rows_settings(s->policy, &s->features, next_generation(&s->live), &s->settings);
+	r = load(s);
+	if (r < 0)
+		return r;
+	r = write_policy(s);
+	if (r < 0) {
+		delete_rows(s, false);
+		return log_err(r, "cannot write the policy to the kernel; the running policy stays");
+	}
+	return 0;
+}
+
+/* The new policy comes into force, or everything is as before. */
+static int switch_over(struct session *s)
+{
+	int r = 0;
+
+	if (!s->pins.exists)
+		r = sw_pins_stage(&s->pins, &s->staged);
+	if (!r)
+		r = pin_maps(s);
+	if (!r)
+		r = sw_attach_swap(&s->kern, &s->live, s->cgroup_fd, pin_place(s));
+	if (!r && s->staged)
+		r = sw_pins_publish(&s->pins, s->staged);
+	if (r < 0 && s->staged)
+		sw_pins_sweep(&s->pins, s->pins.dir);
+	return r;
+}
+
+/* Nothing in here may undo the policy: it is in force. */
+static void clean_up(struct session *s)
+{
+	int r = 0;
+
+	if (s->new_exempt)
+		r = sw_pins_put(s->pins.dir, sw_map_names[SW_MAP_EXEMPT],
+				sw_kern_map_fd(&s->kern, SW_MAP_EXEMPT));
+	if (!r && !s->settings.strict_raw)
+		r = sw_pins_remove(s->pins.dir, sw_hooks[SW_HOOK_SOCK_CREATE].pin);
+	if (!r)
+		r = sw_pins_sweep(&s->pins, s->pins.dir);
+	if (r < 0)
+		log_warn("the policy is in force, but the pins in %s could not be tidied: %s; apply again",
+			 s->pins.root, strerror(-r));
+	r = wait_for_running_programs();
+	if (!r)
+		r = delete_rows(s, true);
+	if (r < 0)
+		log_warn("the policy is in force, but rows of the old one could not be removed: %s",
+			 strerror(-r));
+}
+
+int sw_apply(const struct sw_target *t, const struct sw_policy *p)
+{
+	struct session s = { .policy = p, .cgroup_fd = -1, .pins.lock_fd = -1 };
+	int r;
+
+	sw_live_close(&s.live);
+	r = prepare(t, &s);
+	if (!r) {
+		r = switch_over(&s);
+		if (r < 0) {
+			delete_rows(&s, false);
+			log_err(r, "cannot bring the policy into force on cgroup %s; %s", s.cgroup_path,
+				s.live.in_force ? "the running policy stays" : "nothing is in force");
+		}
+	}
+	if (!r)
+		clean_up(&s);
+	close_session(&s);
+	return r;
+}

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Making a policy the one in force: load beside, verify, swap, wait, clean up. */
+#ifndef SW_APPLY_H
+#define SW_APPLY_H
+
+#include "policy.h"
+
+/* Which instance: everything a command needs to find it. */
+struct sw_target {
+	const char *pin_dir;
+	const char *cgroup;	/* NULL: the root of the v2 hierarchy */
+	const char *disable;	/* features forced off, or NULL */
+};
+
+/*
+ * Makes `p` the policy in force on the target. What is not loaded is loaded, what is partly
+ * there is repaired, and running programs are replaced in place: every connect sees wholly the
+ * old or wholly the new policy. On any failure the running policy stays and one error is logged.
+ * 0; -EINVAL and -EAGAIN are the caller's mistakes (bad target, second loader); other -errno.
+ */
+int sw_apply(const struct sw_target *t, const struct sw_policy *p);
+
+/*
+ * Turns the target off: links and maps unpinned, and waits until its programs are gone from the
+ * cgroup. 0; -ENOENT when nothing is in force; other -errno. Logs one error on failure.
+ */
+int sw_off(const struct sw_target *t);
+
+#endif

@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <netinet/in.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+
+#include "canary.h"
+#include "cgroup.h"
+#include "util.h"
+
+static const struct {
+	const char *name;
+	int family;
+	const char *address;
+} tries[_SW_CANARY_MAX] = {
+	[SW_CANARY_V4] = { "IPv4", AF_INET, "192.0.2.1" },
+	[SW_CANARY_V6] = { "IPv6", AF_INET6, "2001:db8::1" },
+	[SW_CANARY_MAPPED] = { "IPv4 in IPv6", AF_INET6, "::ffff:192.0.2.1" },
+};
+
+const char *sw_canary_name(enum sw_canary_try t)
+{
+	return tries[t].name;
+}
+
+/* Non-blocking, so a connect that passes the hooks ends at once with EINPROGRESS or a routing
+ * error; a refusal of ours comes from connect(2) itself. */
+bool sw_canary_passed(int error)
+{
+	return error == 0 || error == EINPROGRESS || error == ENETUNREACH ||
+	       error == EADDRNOTAVAIL;
+}
+
+static int try_connect(enum sw_canary_try t, uint16_t port)
+{
+	_cleanup_close_ int fd = socket(tries[t].family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC,
+					IPPROTO_TCP);
+	struct sockaddr_in6 a6 = { .sin6_family = AF_INET6, .sin6_port = htons(port) };
+	struct sockaddr_in a4 = { .sin_family = AF_INET, .sin_port = htons(port) };
+	const struct sockaddr *addr = (struct sockaddr *)&a4;
+	socklen_t len = sizeof(a4);
+
+	if (fd < 0)
+		return errno;
+	if (setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, "lo", 3) < 0)
+		return errno;
+	inet_pton(AF_INET, tries[t].address, &a4.sin_addr);
+	if (tries[t].family == AF_INET6) {
+		inet_pton(AF_INET6, tries[t].address, &a6.sin6_addr);
+		addr = (struct sockaddr *)&a6;
+		len = sizeof(a6);
+	}
+	return connect(fd, addr, len) < 0 ? errno : 0;
+}
+
+static int become_nobody(int cgroup_fd)
+{
+	int r = sw_cgroup_enter(cgroup_fd);
+
+	/* In the root cgroup already, or a delegated one that takes no processes: the sockets
+	 * then belong to a cgroup below, which the same programs serve. */
+	if (r < 0 && r != -EBUSY && r != -EOPNOTSUPP)
+		return r;
+	if (setgroups(0, NULL) < 0 ||
+	    setresgid(SW_CANARY_UID, SW_CANARY_UID, SW_CANARY_UID) < 0 ||
+	    setresuid(SW_CANARY_UID, SW_CANARY_UID, SW_CANARY_UID) < 0)
+		return -errno;
+	return 0;
+}
+
+static void child(int out, int cgroup_fd, uint16_t port)
+{
+	struct sw_canary c = {};
+	int r;
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (chdir("/") < 0)
+		_exit(1);
+	r = become_nobody(cgroup_fd);
+	if (r < 0)
+		_exit(-r & 0xff);
+	for (int i = 0; i < _SW_CANARY_MAX; i++)
+		c.error[i] = try_connect((enum sw_canary_try)i, port);
+	_exit(write(out, &c, sizeof(c)) == sizeof(c) ? 0 : EIO);
+}
+
+int sw_canary_run(int cgroup_fd, uint16_t port, struct sw_canary *ret)
+{
+	struct sw_canary c;
+	int out[2], status;
+	ssize_t n;
+	pid_t pid;
+
+	if (pipe2(out, O_CLOEXEC) < 0)
+		return -errno;
+	pid = fork();
+	if (pid < 0) {
+		int r = -errno;
+
+		close(out[0]);
+		close(out[1]);
+		return r;
+	}
+	if (pid == 0)
+		child(out[1], cgroup_fd, port);
+	close(out[1]);
+	n = read(out[0], &c, sizeof(c));
+	close(out[0]);
+	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+		;
+	if (n != sizeof(c))
+		return WIFEXITED(status) && WEXITSTATUS(status) ? -WEXITSTATUS(status) : -EIO;
+	*ret = c;
+	return 0;
+}

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Inside of the configuration parser: text (config_text.c), keys (config_keys.c), files
+ * (config.c). Nothing else includes this. */
+#ifndef SW_CONFIG_INT_H
+#define SW_CONFIG_INT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "config.h"
+
+#define SW_CONFIG_KEYS	16	/* rows of the key table */
+
+/* What one line of a file sets. */
+struct sw_setting {
+	const char *section;
+	const char *key;	/* NULL: the section begins */
+	const char *value;
+	unsigned int line;
+	bool more;		/* the line continues the value of `key` */
+};
+
+/* 0; -EINVAL: reported, ignore what belongs to it (the keys of the section, the continuation
+ * lines of the key); -ENOMEM: stop. */
+typedef int (*sw_setting_fn)(void *arg, const struct sw_setting *s);
+
+/* Calls `fn` for each section and setting of `text`; what is no setting becomes an entry in
+ * `diag` with its line. 0 (whatever was reported) or -ENOMEM. */
+int sw_config_text(const char *file, const char *text, size_t len, sw_setting_fn fn, void *arg,
+		   struct sw_diag *diag);
+
+struct sw_port_list {
+	struct {
+		uint16_t port;
+		uint32_t source;
+		unsigned int line;
+	} item[SW_MAX_PORTS];
+	size_t n;
+	bool written;		/* by a file; else the built-in default */
+	bool bad;		/* an entry was reported and left out */
+	uint32_t source;	/* where the key stands */
+	unsigned int line;
+};
+
+/* A policy while its files are read. */
+struct sw_load {
+	struct sw_policy policy;
+	struct sw_diag *diag;
+	int err;		/* -ENOMEM: give up */
+	int cgroup_fd;
+	const char *file;	/* being read */
+	uint32_t source;	/* its index in policy.sources */
+	bool main_file;		/* it is not one of conf.d */
+	unsigned int first_line[SW_CONFIG_KEYS];	/* of each key in `file`; 0: not there */
+	struct sw_port_list deny, count;
+};
+
+/* An entry in l->diag for `line` of the file that is being read. */
+void sw_config_report(struct sw_load *l, unsigned int line, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+
+/* The sw_setting_fn of struct sw_load. */
+int sw_config_set(void *load, const struct sw_setting *s);
+
+/* Id (inode number) of the cgroup at `path` below `root_fd`, and the path without empty
+ * components in `name`. -EINVAL: the root itself, or "." or ".."; -EXDEV: it leaves the
+ * hierarchy; -E2BIG: deeper than SW_MAX_CGROUP_LEVELS; else -errno. */
+int sw_config_cgroup(int root_fd, const char *path, uint64_t *id, char **name);
+
+#endif

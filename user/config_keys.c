@@ -1,0 +1,371 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Sections, keys and values of smtpwall.conf. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "config_int.h"
+#include "names.h"
+#include "util.h"
+
+#define SEPARATORS	" \t\r\v\f,"	/* between the entries of a list */
+#define MAX_WORD	256		/* more than any line that inih can take */
+
+struct key {
+	const char *section, *name;
+	void (*set)(struct sw_load *l, const struct key *k, const struct sw_setting *s);
+	bool list;		/* may be continued on further lines */
+	size_t field;		/* offset in struct sw_policy; of lists: in struct sw_load */
+	const char *const *words;	/* values in the order of the enum, NULL at the end */
+	uint32_t min, max;
+};
+
+#define WORDS(...)	((const char *const[]){ __VA_ARGS__, NULL })
+#define POLICY(f)	.field = offsetof(struct sw_policy, f)
+
+static void set_enum(struct sw_load *l, const struct key *k, const struct sw_setting *s);
+static void set_bool(struct sw_load *l, const struct key *k, const struct sw_setting *s);
+static void set_number(struct sw_load *l, const struct key *k, const struct sw_setting *s);
+static void set_bytes(struct sw_load *l, const struct key *k, const struct sw_setting *s);
+static void add_ports(struct sw_load *l, const struct key *k, const struct sw_setting *s);
+static void add_users(struct sw_load *l, const struct key *k, const struct sw_setting *s);
+static void add_groups(struct sw_load *l, const struct key *k, const struct sw_setting *s);
+static void add_cgroups(struct sw_load *l, const struct key *k, const struct sw_setting *s);
+
+static const struct key keys[] = {
+	{ "policy", "mode", set_enum, POLICY(mode), .words = WORDS("enforce", "observe", "redirect") },
+	{ "policy", "deny_ports", add_ports, .list = true,
+	  .field = offsetof(struct sw_load, deny) },
+	{ "policy", "count_ports", add_ports, .list = true,
+	  .field = offsetof(struct sw_load, count) },
+	{ "policy", "allow_local", set_bool, POLICY(allow_local), .words = WORDS("no", "yes") },
+	{ "policy", "refuse_with", set_enum, POLICY(refuse_with),
+	  .words = WORDS("refused", "permission", "unreachable") },
+	{ "policy", "existing", set_bool, POLICY(existing_close), .words = WORDS("keep", "close") },
+	{ "policy", "containers", set_bool, POLICY(containers_exempt),
+	  .words = WORDS("deny", "exempt") },
+	{ "policy", "strict", set_bool, POLICY(strict), .words = WORDS("no", "yes") },
+	{ "policy", "identity", set_bool, POLICY(identity_strict),
+	  .words = WORDS("effective", "strict") },
+	{ "exempt", "users", add_users, .list = true },
+	{ "exempt", "groups", add_groups, .list = true },
+	{ "exempt", "cgroups", add_cgroups, .list = true },
+	{ "exempt", "mta", set_enum, POLICY(mta), .words = WORDS("auto", "none") },
+	{ "tables", "uids", set_number, POLICY(max_uids), .min = 16, .max = 4194304 },
+	{ "tables", "origins", set_number, POLICY(max_origins), .min = 16, .max = 4194304 },
+	{ "tables", "events", set_bytes, POLICY(event_buffer), .min = 64 << 10, .max = 64 << 20 },
+};
+_Static_assert(ARRAY_SIZE(keys) == SW_CONFIG_KEYS, "SW_CONFIG_KEYS is the length of this table");
+
+static const char *const sections[] = { "policy", "exempt", "tables" };
+static const char *const later[] = { "allow", "limit", "domains", "alerts" };
+
+static bool is_one_of(const char *text, const char *const *list, size_t n)
+{
+	size_t i;
+
+	for (i = 0; i < n; i++)
+		if (!strcmp(text, list[i]))
+			return true;
+	return false;
+}
+
+/* The next entry of a list, cut at MAX_WORD; false at its end. */
+static bool next_word(const char **text, char *word)
+{
+	size_t len;
+
+	*text += strspn(*text, SEPARATORS);
+	len = strcspn(*text, SEPARATORS);
+	snprintf(word, MAX_WORD, "%.*s", (int)len, *text);
+	*text += len;
+	return len > 0;
+}
+
+/* Index of the value in k->words, or -1 after a report. */
+static int find_word(struct sw_load *l, const struct key *k, const struct sw_setting *s)
+{
+	char known[128] = "";
+	size_t n = 0;
+	int i;
+
+	for (i = 0; k->words[i]; i++) {
+		if (!strcmp(s->value, k->words[i]))
+			return i;
+		n += (size_t)snprintf(known + n, sizeof(known) - n, " %s", k->words[i]);
+	}
+	sw_config_report(l, s->line, "%s = '%s' is not one of:%s", k->name, s->value, known);
+	return -1;
+}
+
+static void set_enum(struct sw_load *l, const struct key *k, const struct sw_setting *s)
+{
+	_Static_assert(sizeof(enum sw_mode) == sizeof(int), "enums are stored as int");
+	_Static_assert(sizeof(enum sw_refuse) == sizeof(int), "enums are stored as int");
+	_Static_assert(sizeof(enum sw_mta_choice) == sizeof(int), "enums are stored as int");
+	int i = find_word(l, k, s);
+
+	if (i < 0)
+		return;
+	if (k->field == offsetof(struct sw_policy, mode) && i == SW_MODE_REDIRECT) {
+		sw_config_report(l, s->line, "mode = redirect is not supported yet; use enforce or "
+					     "observe");
+		return;
+	}
+	memcpy((char *)&l->policy + k->field, &i, sizeof(i));
+}
+
+static void set_bool(struct sw_load *l, const struct key *k, const struct sw_setting *s)
+{
+	int i = find_word(l, k, s);
+	bool yes = i == 1;
+
+	if (i >= 0)
+		memcpy((char *)&l->policy + k->field, &yes, sizeof(yes));
+}
+
+static void set_number(struct sw_load *l, const struct key *k, const struct sw_setting *s)
+{
+	uint32_t n = 0;
+
+	if (sw_id_parse(s->value, &n) < 0 || n < k->min || n > k->max)
+		sw_config_report(l, s->line, "%s = '%s' is not a number from %u to %u", k->name,
+				 s->value, k->min, k->max);
+	else
+		memcpy((char *)&l->policy + k->field, &n, sizeof(n));
+}
+
+static void set_bytes(struct sw_load *l, const struct key *k, const struct sw_setting *s)
+{
+	size_t len = strlen(s->value);
+	char digits[MAX_WORD];
+	uint32_t n = 0;
+	uint64_t bytes;
+	int shift = 0;
+
+	if (len && strchr("kK", s->value[len - 1]))
+		shift = 10;
+	else if (len && strchr("mM", s->value[len - 1]))
+		shift = 20;
+	snprintf(digits, sizeof(digits), "%.*s", (int)(shift ? len - 1 : len), s->value);
+	(void)sw_id_parse(digits, &n);
+	bytes = (uint64_t)n << shift;
+	if (bytes < k->min || bytes > k->max || (bytes & (bytes - 1))) {
+		sw_config_report(l, s->line, "%s = '%s' is not a power of two from 64K to 64M",
+				 k->name, s->value);
+		return;
+	}
+	n = (uint32_t)bytes;
+	memcpy((char *)&l->policy + k->field, &n, sizeof(n));
+}
+
+static bool has_port(const struct sw_port_list *list, uint32_t port)
+{
+	size_t i;
+
+	for (i = 0; i < list->n; i++)
+		if (list->item[i].port == port)
+			return true;
+	return false;
+}
+
+static void add_ports(struct sw_load *l, const struct key *k, const struct sw_setting *s)
+{
+	struct sw_port_list *list = (void *)((char *)l + k->field);
+	const char *text = s->value;
+	char word[MAX_WORD];
+	uint32_t port;
+
+	if (!s->more)
+		*list = (struct sw_port_list){ .written = true, .source = l->source,
+					       .line = s->line };
+	while (next_word(&text, word)) {
+		size_t n = list->n;
+
+		list->bad = true;
+		if (sw_id_parse(word, &port) == -EINVAL) {
+			sw_config_report(l, s->line, "'%s' in %s is not a port number", word, k->name);
+		} else if (sw_id_parse(word, &port) < 0 || !port || port > UINT16_MAX) {
+			sw_config_report(l, s->line, "port %s in %s is not between 1 and 65535", word,
+					 k->name);
+		} else if (has_port(list, port)) {
+			sw_config_report(l, s->line, "port %u is listed twice in %s", port, k->name);
+		} else if (n == SW_MAX_PORTS) {
+			sw_config_report(l, s->line, "%s lists more than %d ports", k->name,
+					 SW_MAX_PORTS);
+			return;
+		} else {
+			list->bad = false;
+			list->item[n].port = (uint16_t)port;
+			list->item[n].source = l->source;
+			list->item[n].line = s->line;
+			list->n++;
+		}
+	}
+}
+
+static void add_exempt(struct sw_load *l, enum sw_kind kind, uint64_t id, const char *name,
+		       unsigned int line)
+{
+	if (sw_policy_add_exempt(&l->policy, kind, id, name, l->source, line) < 0)
+		l->err = -ENOMEM;
+}
+
+static void add_accounts(struct sw_load *l, const struct key *k, const struct sw_setting *s,
+			 enum sw_kind kind, int (*resolve)(const char *, uint32_t *, char **))
+{
+	const char *what = sw_kind_name(kind), *text = s->value;
+	char word[MAX_WORD];
+	uint32_t id;
+	int r;
+
+	while (next_word(&text, word)) {
+		_cleanup_free_ char *name = NULL;
+
+		r = resolve(word, &id, &name);
+		if (r == -ENOENT)
+			sw_config_report(l, s->line, "unknown %s '%s' in %s; create it, correct the "
+						     "name, or take it out", what, word, k->name);
+		else if (r == -ERANGE)
+			sw_config_report(l, s->line, "'%s' in %s is no possible %s number", word,
+					 k->name, what);
+		else if (r == -ENOMEM)
+			l->err = r;
+		else if (r < 0)
+			sw_config_report(l, s->line, "cannot look up %s '%s': %s; check "
+						     "/etc/nsswitch.conf or write the number",
+					 what, word, strerror(-r));
+		else
+			add_exempt(l, kind, id, name, s->line);
+	}
+}
+
+/* A list in the main file stands for itself; what conf.d lists comes on top. */
+static void drop_default_users(struct sw_load *l)
+{
+	struct sw_policy *p = &l->policy;
+	size_t i, kept = 0;
+
+	for (i = 0; i < p->n_exempt; i++) {
+		if (p->exempt[i].source == 0)
+			free(p->exempt[i].name);
+		else
+			p->exempt[kept++] = p->exempt[i];
+	}
+	p->n_exempt = kept;
+}
+
+static void add_users(struct sw_load *l, const struct key *k, const struct sw_setting *s)
+{
+	if (l->main_file && !s->more)
+		drop_default_users(l);
+	add_accounts(l, k, s, SW_KIND_UID, sw_user_resolve);
+}
+
+static void add_groups(struct sw_load *l, const struct key *k, const struct sw_setting *s)
+{
+	add_accounts(l, k, s, SW_KIND_GID, sw_group_resolve);
+}
+
+static void report_cgroup(struct sw_load *l, unsigned int line, const char *path, int r)
+{
+	switch (r) {
+	case -EINVAL:
+		sw_config_report(l, line, "cgroup '%s' is not a path such as "
+					  "/system.slice/NAME.service", path);
+		break;
+	case -E2BIG:
+		sw_config_report(l, line, "cgroup '%s' is more than %d levels deep; name one of "
+					  "its parents", path, SW_MAX_CGROUP_LEVELS);
+		break;
+	case -EXDEV:
+		sw_config_report(l, line, "cgroup '%s' leads out of the cgroup v2 hierarchy", path);
+		break;
+	case -ENOENT:
+	case -ENOTDIR:
+		sw_config_report(l, line, "there is no cgroup '%s'; start its service first, or "
+					  "take it out", path);
+		break;
+	case -ENOMEM:
+		l->err = r;
+		break;
+	default:
+		sw_config_report(l, line, "cannot open cgroup '%s': %s", path, strerror(-r));
+	}
+}
+
+static void add_cgroups(struct sw_load *l, const struct key *k, const struct sw_setting *s)
+{
+	const char *text = s->value;
+	char word[MAX_WORD];
+	uint64_t id;
+	int r;
+
+	if (l->cgroup_fd < 0 && text[strspn(text, SEPARATORS)]) {
+		sw_config_report(l, s->line, "%s cannot be used: there is no cgroup v2 hierarchy",
+				 k->name);
+		return;
+	}
+	while (next_word(&text, word)) {
+		_cleanup_free_ char *name = NULL;
+
+		r = sw_config_cgroup(l->cgroup_fd, word, &id, &name);
+		if (r < 0)
+			report_cgroup(l, s->line, word, r);
+		else
+			add_exempt(l, SW_KIND_CGROUP, id, name, s->line);
+	}
+}
+
+static int begin_section(struct sw_load *l, const struct sw_setting *s)
+{
+	if (is_one_of(s->section, sections, ARRAY_SIZE(sections)))
+		return 0;
+	if (is_one_of(s->section, later, ARRAY_SIZE(later)))
+		sw_config_report(l, s->line, "[%s] rules are not supported yet", s->section);
+	else
+		sw_config_report(l, s->line, "unknown section [%.60s]; known sections: [policy] "
+					     "[exempt] [tables]", s->section);
+	return -EINVAL;
+}
+
+static void report_unknown_key(struct sw_load *l, const struct sw_setting *s)
+{
+	char known[256] = "";
+	size_t i, n = 0;
+
+	for (i = 0; i < ARRAY_SIZE(keys); i++)
+		if (!strcmp(keys[i].section, s->section))
+			n += (size_t)snprintf(known + n, sizeof(known) - n, " %s", keys[i].name);
+	sw_config_report(l, s->line, "unknown key '%.60s' in [%s]; known keys:%s", s->key, s->section,
+			 known);
+}
+
+int sw_config_set(void *load, const struct sw_setting *s)
+{
+	struct sw_load *l = load;
+	const struct key *k = NULL;
+	size_t i;
+
+	if (!s->key)
+		return begin_section(l, s) < 0 ? (l->err ? l->err : -EINVAL) : 0;
+	for (i = 0; i < ARRAY_SIZE(keys) && !k; i++)
+		if (!strcmp(s->section, keys[i].section) && !strcmp(s->key, keys[i].name))
+			k = &keys[i];
+	if (!k) {
+		report_unknown_key(l, s);
+	} else if (!s->more && l->first_line[k - keys]) {
+		sw_config_report(l, s->line, "'%s' is set twice; the first is in line %u", k->name,
+				 l->first_line[k - keys]);
+		k = NULL;
+	} else if (s->more && !k->list) {
+		sw_config_report(l, s->line, "'%s' takes one value; this line begins with a blank "
+					     "and so continues it", k->name);
+		k = NULL;
+	} else {
+		if (!s->more)
+			l->first_line[k - keys] = s->line;
+		k->set(l, k, s);
+	}
+	return l->err ? l->err : k ? 0 : -EINVAL;
+}

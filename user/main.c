@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "commands.h"
+#include "log.h"
+#include "options.h"
+#include "util.h"
+
+static const struct command {
+	const char *name;
+	int (*run)(int argc, char **argv);
+	const char *help;
+} commands[] = {
+	{ "run", cmd_run, "apply the policy, show a live feed, take everything down on Ctrl-C" },
+	{ "apply", cmd_apply, "make the configuration the policy in one step" },
+	{ "off", cmd_off, "detach, unpin, and prove that a connect gets through again" },
+	{ "status", cmd_status, "hooks, mode, who is exempt and why, losses; 1 if not healthy" },
+	{ "verify", cmd_verify, "live test: a connect without privilege must be refused" },
+	{ "report", cmd_report, "offenders by UID or directory" },
+	{ "explain", cmd_explain, "which rule decides for this UID, destination and port" },
+	{ "metrics", cmd_metrics, "OpenMetrics text on standard output" },
+};
+
+static void show_help(FILE *f)
+{
+	fprintf(f, "smtpwall: kernel-level outbound SMTP enforcer\n\n"
+		   "Usage: smtpwall COMMAND [OPTION...]\n\n");
+	for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
+		fprintf(f, "  %-8s  %s\n", commands[i].name, commands[i].help);
+	fprintf(f, "\n'smtpwall COMMAND --help' explains its options. See smtpwall(8).\n");
+}
+
+/* Descriptors 0, 1 and 2 must be taken, or a map would be opened as standard error and have
+ * messages written to it. */
+static void fill_standard_fds(void)
+{
+	int fd;
+
+	do {
+		fd = open("/dev/null", O_RDWR);
+	} while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd > STDERR_FILENO)
+		close(fd);
+}
+
+int main(int argc, char **argv)
+{
+	fill_standard_fds();
+	if (argc < 2) {
+		show_help(stderr);
+		return SW_EXIT_USAGE;
+	}
+	if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") || !strcmp(argv[1], "help")) {
+		show_help(stdout);
+		return SW_EXIT_GOOD;
+	}
+	if (!strcmp(argv[1], "--version")) {
+		printf("smtpwall %s\n", SW_VERSION);
+		return SW_EXIT_GOOD;
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
+		if (!strcmp(argv[1], commands[i].name))
+			return commands[i].run(argc - 1, argv + 1);
+	return log_err(SW_EXIT_USAGE, "unknown command '%s'; see smtpwall --help", argv[1]);
+}

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <bpf/bpf.h>
+#include <errno.h>
+#include <stdbool.h>
+
+#include "mapread.h"
+#include "util.h"
+
+/* Makes room for `room` rows in all. */
+static int grow(struct sw_map_dump *d, size_t room)
+{
+	char *keys = reallocarray(d->keys, room, d->key_size);
+	char *values;
+
+	if (!keys)
+		return -ENOMEM;
+	d->keys = keys;
+	values = reallocarray(d->values, room, d->value_size);
+	if (!values)
+		return -ENOMEM;
+	d->values = values;
+	return 0;
+}
+
+/* The kernel gives whole buckets, and says ENOSPC when the next one does not fit. */
+static int read_batches(int fd, struct sw_map_dump *d, size_t room)
+{
+	__u32 at = 0, next = 0, count;
+	bool first = true;
+	int r, err;
+
+	do {
+		if (room - d->n < 64)
+			room *= 2;
+		r = grow(d, room);
+		if (r < 0)
+			return r;
+		count = (__u32)(room - d->n);
+		r = bpf_map_lookup_batch(fd, first ? NULL : &at, &next,
+					 d->keys + d->n * d->key_size,
+					 d->values + d->n * d->value_size, &count, NULL);
+		err = r < 0 ? errno : 0;
+		if (err == ENOSPC) {
+			room *= 2;
+			continue;
+		}
+		if (err && err != ENOENT)
+			return -err;
+		d->n += count;
+		at = next;
+		first = false;
+	} while (err != ENOENT);
+	return 0;
+}
+
+int sw_map_dump(int fd, struct sw_map_dump *ret)
+{
+	struct bpf_map_info info = {};
+	__u32 len = sizeof(info);
+	struct sw_map_dump d = {};
+	int r;
+
+	if (bpf_obj_get_info_by_fd(fd, &info, &len) < 0)
+		return -errno;
+	d.key_size = info.key_size;
+	d.value_size = info.value_size;
+	r = read_batches(fd, &d, 1024);
+	if (r < 0) {
+		sw_map_dump_free(&d);
+		return r;
+	}
+	*ret = d;
+	return 0;
+}
+
+void sw_map_dump_free(struct sw_map_dump *d)
+{
+	free(d->keys);
+	free(d->values);
+	*d = (struct sw_map_dump){};
+}

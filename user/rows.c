@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <bpf/bpf.h>
+#include <errno.h>
+#include <string.h>
+
+#include "mapread.h"
+#include "rows.h"
+#include "util.h"
+
+#define SW_ENOTSUPP	524	/* the kernel's own ENOTSUPP, in no header of ours */
+
+/* One account may make this many rows of sw_origins: an eighth of the table, at most 1024. */
+#define ORIGIN_SHARE(max)	((max) / 8 < 1024 ? (max) / 8 + 1 : 1024)
+
+int sw_refuse_errno(enum sw_refuse refuse)
+{
+	switch (refuse) {
+	case SW_REFUSE_PERMISSION:
+		return EPERM;
+	case SW_REFUSE_UNREACHABLE:
+		return EHOSTUNREACH;
+	default:
+		return ECONNREFUSED;
+	}
+}
+
+static void copy_ports(const struct sw_policy *p, struct sw_settings *s)
+{
+	for (size_t i = 0; i < p->n_deny_ports && s->n_ports < SW_MAX_PORTS; i++)
+		s->ports[s->n_ports++] = p->deny_ports[i];
+	s->n_deny_ports = s->n_ports;
+	for (size_t i = 0; i < p->n_count_ports && s->n_ports < SW_MAX_PORTS; i++)
+		s->ports[s->n_ports++] = p->count_ports[i];
+}
+
+void sw_rows_settings(const struct sw_policy *p, const struct sw_features *f,
+		      uint32_t generation, struct sw_settings *ret)
+{
+	struct sw_settings s = {
+		.generation = generation,
+		.mode = p->mode,
+		.refuse_errno = EPERM,
+		.max_origins_per_uid = ORIGIN_SHARE(p->max_origins),
+		.allow_local = p->allow_local,
+		.identity_strict = p->identity_strict,
+		.containers_exempt = p->containers_exempt,
+		.strict_raw = p->strict,
+		.count_origins = 1,
+		.has_task_btf = f->f[SW_FEAT_TASK_BTF].present,
+		.has_set_retval = f->f[SW_FEAT_CUSTOM_ERRNO].present,
+		.has_coarse_clock = f->f[SW_FEAT_COARSE_CLOCK].present,
+	};
+
+	if (s.has_set_retval)
+		s.refuse_errno = sw_refuse_errno(p->refuse_with);
+	copy_ports(p, &s);
+	for (size_t i = 0; i < p->n_exempt; i++) {
+		if (p->exempt[i].kind == SW_KIND_GID)
+			s.has_gids = 1;
+		if (p->exempt[i].kind == SW_KIND_CGROUP && p->exempt[i].level > s.cgroup_levels)
+			s.cgroup_levels = p->exempt[i].level;
+	}
+	*ret = s;
+}
+
+int sw_rows_exempt(const struct sw_policy *p, uint32_t generation, struct sw_exempt_key **ret_key,
+		   struct sw_exempt_val **ret_val)
+{
+	_cleanup_free_ struct sw_exempt_key *key = calloc(p->n_exempt + 1, sizeof(*key));
+	_cleanup_free_ struct sw_exempt_val *val = calloc(p->n_exempt + 1, sizeof(*val));
+
+	if (!key || !val)
+		return -ENOMEM;
+	for (size_t i = 0; i < p->n_exempt; i++) {
+		key[i] = (struct sw_exempt_key){
+			.generation = generation,
+			.kind = p->exempt[i].kind,
+			.id = p->exempt[i].id,
+		};
+		val[i] = (struct sw_exempt_val){
+			.source = p->exempt[i].source,
+			.line = p->exempt[i].line,
+		};
+	}
+	*ret_key = TAKE_PTR(key);
+	*ret_val = TAKE_PTR(val);
+	return 0;
+}
+
+int sw_rows_write(int map_fd, const void *keys, const void *values, size_t key_size,
+		  size_t value_size, size_t n)
+{
+	__u32 count = (__u32)n;
+
+	if (!n)
+		return 0;
+	if (bpf_map_update_batch(map_fd, keys, values, &count, NULL) == 0)
+		return 0;
+	if (errno != EINVAL && errno != SW_ENOTSUPP)
+		return -errno;
+	for (size_t i = 0; i < n; i++)
+		if (bpf_map_update_elem(map_fd, (const char *)keys + i * key_size,
+					(const char *)values + i * value_size, BPF_ANY) < 0)
+			return -errno;
+	return 0;
+}
+
+static int compare_keys(const void *a, const void *b)
+{
+	return memcmp(a, b, sizeof(struct sw_exempt_key));
+}
+
+/* Key and value in one record, so that one sort brings both into order. */
+struct exempt_row {
+	struct sw_exempt_key key;
+	struct sw_exempt_val val;
+};
+
+static struct exempt_row *rows_of_map(const struct sw_map_dump *d, uint32_t generation, size_t *n)
+{
+	struct exempt_row *row = calloc(d->n + 1, sizeof(*row));
+
+	*n = 0;
+	for (size_t i = 0; row && i < d->n; i++) {
+		memcpy(&row[*n].key, sw_map_key(d, i), sizeof(row->key));
+		memcpy(&row[*n].val, sw_map_value(d, i), sizeof(row->val));
+		*n += row[*n].key.generation == generation;
+	}
+	return row;
+}
+
+static struct exempt_row *rows_of_policy(const struct sw_policy *p, uint32_t generation)
+{
+	_cleanup_free_ struct sw_exempt_key *key = NULL;
+	_cleanup_free_ struct sw_exempt_val *val = NULL;
+	struct exempt_row *row = calloc(p->n_exempt + 1, sizeof(*row));
+
+	if (!row || sw_rows_exempt(p, generation, &key, &val) < 0) {
+		free(row);
+		return NULL;
+	}
+	for (size_t i = 0; i < p->n_exempt; i++)
+		row[i] = (struct exempt_row){ key[i], val[i] };
+	return row;
+}
+
+int sw_rows_verify_exempt(int map_fd, const struct sw_policy *p, uint32_t generation)
+{
+	_cleanup_free_ struct exempt_row *want = NULL, *have = NULL;
+	struct sw_map_dump d;
+	size_t n;
+	int r;
+
+	r = sw_map_dump(map_fd, &d);
+	if (r < 0)
+		return r;
+	have = rows_of_map(&d, generation, &n);
+	sw_map_dump_free(&d);
+	want = rows_of_policy(p, generation);
+	if (!have || !want)
+		return -ENOMEM;
+	qsort(have, n, sizeof(*have), compare_keys);
+	qsort(want, p->n_exempt, sizeof(*want), compare_keys);
+	if (n != p->n_exempt || memcmp(have, want, n * sizeof(*have)) != 0)
+		return -EIO;
+	return 0;
+}
+
+int sw_rows_write_sources(int map_fd, const struct sw_policy *p, uint32_t generation)
+{
+	for (size_t i = 0; i < p->n_sources; i++) {
+		struct sw_source_key key = { generation, (__u32)i };
+		struct sw_source text = {};
+
+		snprintf(text.text, sizeof(text.text), "%s", p->sources[i]);
+		if (bpf_map_update_elem(map_fd, &key, &text, BPF_ANY) < 0)
+			return -errno;
+	}
+	return 0;
+}
+
+/* Every key of such a map begins with its generation. */
+static uint32_t generation_of(const void *key)
+{
+	uint32_t g;
+
+	memcpy(&g, key, sizeof(g));
+	return g;
+}
+
+int sw_rows_delete(int map_fd, uint32_t generation, bool keep)
+{
+	struct sw_map_dump d;
+	size_t n = 0;
+	__u32 count;
+	int r;
+
+	r = sw_map_dump(map_fd, &d);
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < d.n; i++)
+		if ((generation_of(sw_map_key(&d, i)) == generation) == !keep)
+			memmove(d.keys + n++ * d.key_size, sw_map_key(&d, i), d.key_size);
+	count = (__u32)n;
+	if (n && bpf_map_delete_batch(map_fd, d.keys, &count, NULL) < 0)
+		r = -errno;
+	if (r == -EINVAL || r == -SW_ENOTSUPP) {	/* no batches for this map */
+		count = 0;
+		r = 0;
+	}
+	for (size_t i = count; i < n && !r; i++)
+		if (bpf_map_delete_elem(map_fd, d.keys + i * d.key_size) < 0 && errno != ENOENT)
+			r = -errno;
+	sw_map_dump_free(&d);
+	return r;
+}
+
+uint32_t sw_rows_newest(int map_fd)
+{
+	struct sw_map_dump d;
+	uint32_t newest = 0;
+
+	if (sw_map_dump(map_fd, &d) < 0)
+		return 0;
+	for (size_t i = 0; i < d.n; i++)
+		if (generation_of(sw_map_key(&d, i)) > newest)
+			newest = generation_of(sw_map_key(&d, i));
+	sw_map_dump_free(&d);
+	return newest;
+}

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The policy as rows of the generation-keyed maps, and its settings as read-only data. */
+#ifndef SW_ROWS_H
+#define SW_ROWS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "policy.h"
+#include "probe.h"
+
+/* Policy and kernel features to what the programs are loaded with. Pure. */
+void sw_rows_settings(const struct sw_policy *p, const struct sw_features *f,
+		      uint32_t generation, struct sw_settings *ret);
+
+/* Refusal a denied program sees, as a positive errno. */
+int sw_refuse_errno(enum sw_refuse refuse);
+
+/* Rows of sw_exempt for `generation`, in the policy's order. Both arrays are malloc'd and have
+ * p->n_exempt entries. 0 or -ENOMEM. Pure. */
+int sw_rows_exempt(const struct sw_policy *p, uint32_t generation, struct sw_exempt_key **ret_key,
+		   struct sw_exempt_val **ret_val);
+
+/* Writes `n` rows in one call where the kernel can. 0 or -errno. */
+int sw_rows_write(int map_fd, const void *keys, const void *values, size_t key_size,
+		  size_t value_size, size_t n);
+
+/* Reads the map back and compares: 0 when every row of `generation` written by
+ * sw_rows_exempt() is there, unchanged, and no other row of that generation; -EIO otherwise. */
+int sw_rows_verify_exempt(int map_fd, const struct sw_policy *p, uint32_t generation);
+
+/* The texts that rows refer to. 0 or -errno. */
+int sw_rows_write_sources(int map_fd, const struct sw_policy *p, uint32_t generation);
+
+/* Deletes all rows whose first word is not `generation` (`keep` true) or is (`keep` false), in a
+ * map keyed by generation with keys of up to 32 bytes. 0 or -errno. */
+int sw_rows_delete(int map_fd, uint32_t generation, bool keep);
+
+/* Highest generation any row of the map belongs to; 0 for an empty map. */
+uint32_t sw_rows_newest(int map_fd);
+
+#endif

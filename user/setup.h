@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* From the command line to a policy that may be brought into force. */
+#ifndef SW_SETUP_H
+#define SW_SETUP_H
+
+#include <stdbool.h>
+
+#include "options.h"
+#include "policy.h"
+
+/*
+ * Reads the configuration, adds the delivery users of the mail servers of this machine, and
+ * makes sure that enforcing would not cut one of them off. With `force` the last is a warning.
+ * All errors are logged. 0 and `ret` (to be freed), or -errno.
+ */
+int sw_setup_policy(const struct sw_options *o, bool force, struct sw_policy *ret);
+
+#endif
