@@ -1,3 +1,257 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <grp.h>
+#include <json-c/json.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
 #include "commands.h"
-int cmd_status(int argc, char **argv) { (void)argc; (void)argv; return 3; }
+#include "status.h"
+
+static const char usage[] =
+	"Usage: smtpwall status [--format table|json|tsv]\n\n"
+	"Hooks, mode, policy generation, who is exempt and why, losses, and conflicts with other\n"
+	"tools. Everything is read from the kernel now. Exit status 1 if not healthy.\n";
+
+static struct json_object *texts(const struct sw_texts *t)
+{
+	struct json_object *a = json_object_new_array();
+
+	for (size_t i = 0; i < t->n; i++)
+		json_object_array_add(a, json_object_new_string(t->item[i]));
+	return a;
+}
+
+static struct json_object *ports(const struct sw_settings *s, unsigned int from, unsigned int to)
+{
+	struct json_object *a = json_object_new_array();
+
+	for (unsigned int i = from; i < to; i++)
+		json_object_array_add(a, json_object_new_int(s->ports[i]));
+	return a;
+}
+
+static struct json_object *hooks(const struct sw_status *s)
+{
+	struct json_object *a = json_object_new_array();
+
+	for (int i = 0; i < _SW_HOOK_MAX; i++) {
+		const struct sw_live_link *k = &s->live.link[i];
+		struct json_object *o;
+		char tag[2 * BPF_TAG_SIZE + 1];
+
+		if (i == SW_HOOK_SOCK_CREATE && !s->live.settings.strict_raw)
+			continue;
+		o = json_object_new_object();
+		for (int j = 0; j < BPF_TAG_SIZE; j++)
+			snprintf(tag + 2 * j, 3, "%02x", k->tag[j]);
+		json_object_object_add(o, "name", json_object_new_string(sw_hooks[i].name));
+		json_object_object_add(o, "attached", json_object_new_boolean(k->attached && k->ours));
+		json_object_object_add(o, "program_id", json_object_new_int64(k->prog_id));
+		json_object_object_add(o, "link_id", json_object_new_int64(k->link_id));
+		json_object_object_add(o, "tag", json_object_new_string(tag));
+		json_object_array_add(a, o);
+	}
+	return a;
+}
+
+static const char *const kinds[_SW_KIND_MAX] = {
+	[SW_KIND_UID] = "uid", [SW_KIND_GID] = "gid", [SW_KIND_CGROUP] = "cgroup",
+};
+
+static struct json_object *exempt(const struct sw_status *s)
+{
+	struct json_object *a = json_object_new_array();
+
+	for (size_t i = 0; i < s->n_exempt; i++) {
+		const struct sw_status_exempt *e = &s->exempt[i];
+		struct json_object *o = json_object_new_object();
+
+		json_object_object_add(o, "kind", json_object_new_string(kinds[e->kind]));
+		json_object_object_add(o, "id", json_object_new_int64((int64_t)e->id));
+		json_object_object_add(o, "name", e->name ? json_object_new_string(e->name) : NULL);
+		json_object_object_add(o, "why", json_object_new_string(e->why));
+		json_object_array_add(a, o);
+	}
+	return a;
+}
+
+static struct json_object *features(const struct sw_features *f)
+{
+	struct json_object *o = json_object_new_object();
+
+	for (int i = 0; i < _SW_FEAT_MAX; i++)
+		json_object_object_add(o, f->f[i].name, json_object_new_boolean(f->f[i].present));
+	return o;
+}
+
+static struct json_object *table(const struct sw_status_table *t)
+{
+	struct json_object *o = json_object_new_object();
+
+	json_object_object_add(o, "used", json_object_new_int64((int64_t)t->used));
+	json_object_object_add(o, "max", json_object_new_int64((int64_t)t->max));
+	json_object_object_add(o, "overflow", json_object_new_int64((int64_t)t->overflow));
+	return o;
+}
+
+static void show_json(const struct sw_status *s)
+{
+	const struct sw_settings *set = &s->live.settings;
+	struct json_object *o = json_object_new_object(), *e = json_object_new_object();
+
+	json_object_object_add(o, "version", json_object_new_string(SW_VERSION));
+	json_object_object_add(o, "mode", s->live.in_force ?
+			       json_object_new_string(sw_mode_name((enum sw_mode)set->mode)) : NULL);
+	json_object_object_add(o, "healthy", json_object_new_boolean(!s->health.problems.n));
+	json_object_object_add(o, "problems", texts(&s->health.problems));
+	json_object_object_add(o, "generation", json_object_new_int64(set->generation));
+	json_object_object_add(o, "cgroup", s->health.cgroup_path ?
+			       json_object_new_string(s->health.cgroup_path) : NULL);
+	json_object_object_add(o, "hooks", hooks(s));
+	json_object_object_add(o, "deny_ports", ports(set, 0, set->n_deny_ports));
+	json_object_object_add(o, "count_ports", ports(set, set->n_deny_ports, set->n_ports));
+	json_object_object_add(o, "exempt", exempt(s));
+	json_object_object_add(o, "features", features(&s->features));
+	json_object_object_add(e, "sent", json_object_new_int64((int64_t)s->counters[SW_CTR_EVENTS_SENT]));
+	json_object_object_add(e, "lost", json_object_new_int64((int64_t)s->counters[SW_CTR_EVENTS_LOST]));
+	json_object_object_add(e, "throttled",
+			       json_object_new_int64((int64_t)s->counters[SW_CTR_EVENTS_THROTTLED]));
+	json_object_object_add(o, "events", e);
+	json_object_object_add(o, "uid_table", table(&s->uids));
+	json_object_object_add(o, "origin_table", table(&s->origins));
+	json_object_object_add(o, "raw_sockets_denied",
+			       json_object_new_int64((int64_t)s->counters[SW_CTR_RAW_DENIED]));
+	json_object_object_add(o, "conflicts", texts(&s->conflicts));
+	printf("%s\n", json_object_to_json_string_ext(o, JSON_C_TO_STRING_PRETTY |
+						      JSON_C_TO_STRING_NOSLASHESCAPE));
+	json_object_put(o);
+}
+
+static void show_ports(const char *label, const struct sw_settings *s, unsigned int from,
+		       unsigned int to)
+{
+	printf("%-12s", label);
+	for (unsigned int i = from; i < to; i++)
+		printf("%s%u", i > from ? " " : "", s->ports[i]);
+	printf("%s\n", from == to ? "none" : "");
+}
+
+static void show_hooks(const struct sw_status *s)
+{
+	for (int i = 0; i < _SW_HOOK_MAX; i++) {
+		const struct sw_live_link *k = &s->live.link[i];
+
+		if (i == SW_HOOK_SOCK_CREATE && !s->live.settings.strict_raw)
+			continue;
+		if (k->attached && k->ours)
+			printf("%-12s%s: program %u, link %u\n", i ? "" : "hooks", sw_hooks[i].name,
+			       k->prog_id, k->link_id);
+		else
+			printf("%-12s%s: NOT ATTACHED\n", i ? "" : "hooks", sw_hooks[i].name);
+	}
+}
+
+static void show_exempt(const struct sw_status *s)
+{
+	const size_t most = 20;
+
+	for (size_t i = 0; i < s->n_exempt && i < most; i++) {
+		const struct sw_status_exempt *e = &s->exempt[i];
+
+		printf("%-12s%s %s (%llu): %s\n", i ? "" : "exempt", sw_kind_name(e->kind),
+		       e->name ?: "?", (unsigned long long)e->id, e->why);
+	}
+	if (s->n_exempt > most)
+		printf("%-12sand %zu more (--format json lists all)\n", "", s->n_exempt - most);
+	if (!s->n_exempt)
+		printf("exempt      nobody\n");
+}
+
+static void show_losses(const struct sw_status *s)
+{
+	printf("accounts    %llu rows of %llu, %llu attempts on the overflow row\n",
+	       (unsigned long long)s->uids.used, (unsigned long long)s->uids.max,
+	       (unsigned long long)s->uids.overflow);
+	printf("directories %llu rows of %llu, %llu attempts on the overflow row\n",
+	       (unsigned long long)s->origins.used, (unsigned long long)s->origins.max,
+	       (unsigned long long)s->origins.overflow);
+	printf("events      %llu sent, %llu throttled, %llu lost (counters are exact all the same)\n",
+	       (unsigned long long)s->counters[SW_CTR_EVENTS_SENT],
+	       (unsigned long long)s->counters[SW_CTR_EVENTS_THROTTLED],
+	       (unsigned long long)s->counters[SW_CTR_EVENTS_LOST]);
+	if (s->live.settings.strict_raw)
+		printf("raw sockets %llu denied\n", (unsigned long long)s->counters[SW_CTR_RAW_DENIED]);
+}
+
+static void show_features(const struct sw_features *f)
+{
+	bool first = true;
+
+	for (int i = 0; i < _SW_FEAT_MAX; i++, first = false)
+		printf("%-12s%-16s %s%s%s\n", first ? "kernel" : "", f->f[i].name,
+		       f->f[i].present ? "yes" : "MISSING", f->f[i].present ? "" : ": ",
+		       f->f[i].present ? "" : f->f[i].lost);
+}
+
+static void show_table(const struct sw_status *s, bool color)
+{
+	const struct sw_settings *set = &s->live.settings;
+	bool healthy = !s->health.problems.n;
+
+	printf("smtpwall    %s%s%s\n", color ? (healthy ? "\033[32m" : "\033[1;31m") : "",
+	       healthy ? "healthy" : "NOT HEALTHY", color ? "\033[0m" : "");
+	for (size_t i = 0; i < s->health.problems.n; i++)
+		printf("problem     %s\n", s->health.problems.item[i]);
+	if (s->live.exists) {
+		printf("mode        %s, generation %u\n", sw_mode_name((enum sw_mode)set->mode),
+		       set->generation);
+		printf("cgroup      %s\n", s->health.cgroup_path ?: "?");
+		show_hooks(s);
+		show_ports("deny", set, 0, set->n_deny_ports);
+		show_ports("count", set, set->n_deny_ports, set->n_ports);
+		show_exempt(s);
+		show_losses(s);
+	}
+	show_features(&s->features);
+	for (size_t i = 0; i < s->conflicts.n; i++)
+		printf("conflict    %s\n", s->conflicts.item[i]);
+}
+
+static void show_tsv(const struct sw_status *s)
+{
+	const struct sw_settings *set = &s->live.settings;
+
+	printf("%s\t%s\t%u\t%llu\t%llu\t%llu\t%llu\t%zu\n", s->health.problems.n ? "bad" : "good",
+	       s->live.in_force ? sw_mode_name((enum sw_mode)set->mode) : "off", set->generation,
+	       (unsigned long long)s->counters[SW_CTR_EVENTS_SENT],
+	       (unsigned long long)s->counters[SW_CTR_EVENTS_LOST],
+	       (unsigned long long)s->counters[SW_CTR_EVENTS_THROTTLED],
+	       (unsigned long long)s->uids.overflow, s->health.problems.n);
+}
+
+int cmd_status(int argc, char **argv)
+{
+	struct sw_options o;
+	struct sw_status s;
+	int r;
+
+	r = sw_options_parse(argc, argv, usage, NULL, NULL, NULL, &o);
+	if (r)
+		return r < 0 ? SW_EXIT_GOOD : r;
+	if (optind < argc)
+		return log_err(SW_EXIT_USAGE, "status takes no argument '%s'", argv[optind]);
+	r = sw_status_read(&o, &s);
+	if (r)
+		return r;
+	if (o.format == SW_FORMAT_JSON)
+		show_json(&s);
+	else if (o.format == SW_FORMAT_TABLE)
+		show_table(&s, o.color);
+	else
+		show_tsv(&s);
+	r = s.health.problems.n ? SW_EXIT_BAD : SW_EXIT_GOOD;
+	sw_status_free(&s);
+	return r;
+}

@@ -82,6 +82,7 @@ static int take_common(int c, struct sw_options *o)
 	switch (c) {
 	case OPT_CONFIG:
 		o->config = optarg;
+		o->config_named = true;
 		return 0;
 	case OPT_CGROUP:
 		o->target.cgroup = optarg;

@@ -20,6 +20,7 @@ enum sw_format { SW_FORMAT_TABLE, SW_FORMAT_TSV, SW_FORMAT_JSON, SW_FORMAT_CSV }
 struct sw_options {
 	struct sw_target target;
 	const char *config;	/* NULL: the default path, which may be missing */
+	bool config_named;	/* by --config, not by the environment */
 	const char *state_dir;
 	enum sw_format format;
 	bool color;

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include <errno.h>
+#include <string.h>
 
 #include "cgroup.h"
 #include "config.h"
 #include "log.h"
 #include "mta.h"
+#include "pins.h"
 #include "setup.h"
 #include "util.h"
 
@@ -79,4 +81,23 @@ int sw_setup_policy(const struct sw_options *o, bool force, struct sw_policy *re
 	else
 		*ret = p;
 	return r;
+}
+
+int sw_setup_live(const struct sw_options *o, struct sw_live *ret)
+{
+	struct sw_pins pins;
+	int r;
+
+	r = sw_pins_open(o->target.pin_dir, false, &pins);
+	if (!r) {
+		r = sw_live_open(pins.dir, ret);
+		sw_pins_close(&pins);
+	}
+	if (r == -EPERM || r == -EACCES)
+		return log_err(SW_EXIT_KERNEL, "not allowed to look at %s; run as root",
+			       o->target.pin_dir);
+	if (r < 0)
+		return log_err(SW_EXIT_KERNEL, "cannot read what is in force in %s: %s",
+			       o->target.pin_dir, strerror(-r));
+	return SW_EXIT_GOOD;
 }

@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 
+#include "live.h"
 #include "options.h"
 #include "policy.h"
 
@@ -14,5 +15,11 @@
  * All errors are logged. 0 and `ret` (to be freed), or -errno.
  */
 int sw_setup_policy(const struct sw_options *o, bool force, struct sw_policy *ret);
+
+/*
+ * Opens what is in force on the target, for commands that only look. SW_EXIT_GOOD and `ret` (to
+ * be closed; it may be empty), or the exit status after one error was logged.
+ */
+int sw_setup_live(const struct sw_options *o, struct sw_live *ret);
 
 #endif

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Everything `status` shows, gathered from the kernel in one go. */
+#ifndef SW_STATUS_H
+#define SW_STATUS_H
+
+#include "health.h"
+#include "log.h"
+#include "options.h"
+#include "policy.h"
+#include "probe.h"
+
+struct sw_status_exempt {
+	enum sw_kind kind;
+	uint64_t id;
+	char *name;	/* NULL: no such account any more, or a cgroup that is gone */
+	char *why;	/* "FILE:LINE" or the source as a sentence */
+};
+
+struct sw_status_table {
+	uint64_t used, max;	/* rows */
+	uint64_t overflow;	/* attempts counted on the overflow row */
+};
+
+struct sw_status {
+	struct sw_live live;
+	struct sw_health health;
+	struct sw_features features;
+	struct sw_texts conflicts;
+	struct sw_status_exempt *exempt;
+	size_t n_exempt;
+	struct sw_status_table uids, origins;
+	uint64_t counters[_SW_CTR_MAX];
+};
+
+/* SW_EXIT_GOOD and `ret` (free it with sw_status_free()), or an exit status after one error was
+ * logged. An unhealthy state is no error: it is in ret->health. */
+int sw_status_read(const struct sw_options *o, struct sw_status *ret);
+void sw_status_free(struct sw_status *s);
+
+#endif
