@@ -35,7 +35,7 @@ BPF_CFLAGS := -g -O2 -target bpf -mcpu=v3 -D__TARGET_ARCH_$(ARCH) \
 # -disable-block-placement: else clang may lay the end of a loop before its head, and kernels
 # up to 6.1 refuse the program ("back-edge").
 
-CPPFLAGS += -Iinclude -Iuser -Ibpf -I$(O) -DSW_VERSION='"$(VERSION)"' -D_GNU_SOURCE \
+CPPFLAGS += -Iinclude -Iuser -Ibpf -I$(O) -DSW_VERSION='"$(VERSION)"' -D_GNU_SOURCE= \
 	$(shell pkg-config --cflags $(PKGS) 2>/dev/null)
 LDLIBS	+= $(shell pkg-config --libs $(PKGS) 2>/dev/null)
 

@@ -302,7 +302,7 @@ static void check_ports(struct sw_load *l)
 	size_t i;
 	char what[128];
 
-	if (!deny->n && !deny->bad)
+	if (!deny->n && !deny->listed)
 		report_at(l, deny->source, deny->line, "deny_ports may not be empty; to deny "
 						       "nothing use mode = observe");
 	check_both(l);

@@ -38,7 +38,7 @@ struct sw_port_list {
 	} item[SW_MAX_PORTS];
 	size_t n;
 	bool written;		/* by a file; else the built-in default */
-	bool bad;		/* an entry was reported and left out */
+	bool listed;		/* an entry is there, perhaps a bad one that was left out */
 	uint32_t source;	/* where the key stands */
 	unsigned int line;
 };

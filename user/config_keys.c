@@ -182,7 +182,7 @@ static void add_ports(struct sw_load *l, const struct key *k, const struct sw_se
 	while (next_word(&text, word)) {
 		size_t n = list->n;
 
-		list->bad = true;
+		list->listed = true;
 		if (sw_id_parse(word, &port) == -EINVAL) {
 			sw_config_report(l, s->line, "'%s' in %s is not a port number", word, k->name);
 		} else if (sw_id_parse(word, &port) < 0 || !port || port > UINT16_MAX) {
@@ -195,7 +195,6 @@ static void add_ports(struct sw_load *l, const struct key *k, const struct sw_se
 					 SW_MAX_PORTS);
 			return;
 		} else {
-			list->bad = false;
 			list->item[n].port = (uint16_t)port;
 			list->item[n].source = l->source;
 			list->item[n].line = s->line;

@@ -62,7 +62,7 @@ static bool continues(const struct text *t)
 /* The line was reported: what continues it is not judged. */
 static void skip_key(struct text *t)
 {
-	if (!continues(t))
+	if (!t->indented)
 		t->skip_key = true;
 }
 
@@ -141,7 +141,7 @@ static bool setting_line_ok(struct text *t, const char *s, int len, int max)
 			report(t, "a comment behind a value begins with ';', not with '#'");
 			return false;
 		}
-	if (continues(t) && !t->skip_key && *s != '/' && memchr(s, '=', (size_t)len)) {
+	if (continues(t) && *s != '/' && memchr(s, '=', (size_t)len)) {
 		report(t, "the line begins with a blank and so continues '%s'; remove the blank "
 			  "to begin a new key", t->key);
 		return false;
@@ -186,7 +186,7 @@ static char *next_line(char *buf, int num, void *stream)
 		skip_key(t);
 		return buf;
 	}
-	if (!len || *s == ';' || *s == '#')
+	if (!len || *s == ';' || *s == '#' || (t->indented && t->skip_key && *s != '['))
 		return buf;
 	if (*s == '[') {
 		section_line(t, s, len);

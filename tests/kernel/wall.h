@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* A private smtpwall: its own cgroup, pin directory and configuration, for one test program. */
+#ifndef WALL_H
+#define WALL_H
+
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "apply.h"
+#include "live.h"
+#include "policy.h"
+#include "smtpwall_abi.h"
+
+struct wall {
+	char cgroup[128];
+	char pin_dir[64];
+	char config[64];	/* file written by wall_policy() */
+	struct sw_target target;
+};
+
+/* Makes the cgroup; nothing is in force yet. Fails the test program when it cannot. */
+void wall_open(struct wall *w);
+
+/* Takes everything down and removes the cgroup. */
+void wall_close(struct wall *w);
+
+/* Parses `text` as a configuration file; must be valid. The caller frees `ret`. */
+void wall_policy(struct wall *w, const char *text, struct sw_policy *ret);
+
+/* Parses and applies; the result of sw_apply(). */
+int wall_apply(struct wall *w, const char *text);
+
+/* Reads what is in force; the caller closes it. */
+void wall_live(const struct wall *w, struct sw_live *ret);
+
+/* One account's row, all zero when there is none. */
+void wall_row(const struct wall *w, struct sw_uid_key key, struct sw_uid_stats *ret);
+uint64_t wall_uid(const struct wall *w, uint32_t uid, enum sw_slot slot);
+
+/* Sum of all slots of all account rows, and of all origin rows. */
+uint64_t wall_total(const struct wall *w);
+uint64_t wall_total_origins(const struct wall *w);
+uint64_t wall_counter(const struct wall *w, enum sw_counter which);
+
+/* Moves the caller into the wall's cgroup. For children: the test itself stays outside. */
+void wall_enter(const struct wall *w);
+
+#endif

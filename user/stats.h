@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The counters as a report needs them: one row an account, one row an origin (account and
+ * directory). Reading never changes anything in the kernel.
+ */
+#ifndef SW_STATS_H
+#define SW_STATS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <time.h>
+
+#include "live.h"
+#include "mapread.h"
+#include "smtpwall_abi.h"
+
+/* "[v6]:port" and the NUL. */
+#define SW_DESTINATION_LEN 56
+
+struct sw_stat {
+	uint32_t uid;		/* means something only where row is SW_ROW_UID or SW_ROW_MORE */
+	enum sw_row row;
+	uint64_t n[_SW_N_MAX];
+	uint64_t last_ns;	/* CLOCK_MONOTONIC: only to compare rows of one reading */
+	time_t first, last;	/* wall clock; 0: not known */
+	char last_destination[SW_DESTINATION_LEN];	/* "addr:port"; empty: not known */
+	uint64_t sketch[SW_SKETCH_WORDS];
+	unsigned int destinations;	/* estimate of distinct addresses */
+	bool destinations_full;		/* and there may be any number more */
+	/* Of the origin itself, or of an account's main origin, which has most attempts that were
+	 * denied, would be denied, or limited, then most attempts. The caller's bytes: escape them.
+	 * NULL: not known. A directory that begins with "..." has lost its front. */
+	const char *directory;
+	const char *script;
+};
+
+struct sw_stats {
+	struct sw_stat *accounts;	/* ordered by row, then UID */
+	struct sw_stat *origins;	/* ordered by row, then UID; own the texts */
+	size_t n_accounts, n_origins;	/* without rows that have counted nothing */
+	uint64_t counters[_SW_CTR_MAX];
+	uint64_t uid_rows, uid_rows_max;	/* occupancy; the overflow row is ours, not counted */
+	uint64_t uid_overflow, origin_overflow;	/* attempts on the overflow rows */
+	time_t now;			/* of the reading */
+};
+
+/* What the kernel gave, before anybody interpreted it. */
+struct sw_stats_raw {
+	struct sw_map_dump uids, origins;	/* of sw_uid_stats and sw_origins */
+	uint64_t counters[_SW_CTR_MAX];	/* summed over CPUs */
+	uint64_t uid_rows_max;
+	int64_t wall_ns, mono_ns;	/* both clocks, read together */
+};
+
+/*
+ * Reads the tables of `l`. 0; -ENOENT when `l` has none of them; -EINVAL when one has another
+ * layout; other -errno. `ret` is written on success only; free it with sw_stats_free().
+ */
+int sw_stats_read(const struct sw_live *l, struct sw_stats *ret);
+
+/* The same from what was read already: pure. 0, -EINVAL (layout), -ENOMEM. `raw` stays the
+ * caller's and is not referred to afterwards. */
+int sw_stats_build(const struct sw_stats_raw *raw, struct sw_stats *ret);
+void sw_stats_free(struct sw_stats *s);
+
+/* All attempts of a row. */
+uint64_t sw_stat_attempts(const struct sw_stat *s);
+
+/* Those that make an offender: denied, would be denied, limited. */
+uint64_t sw_stat_offences(const struct sw_stat *s);
+
+/* How many distinct destinations set these cells. `full` (may be NULL): every cell is set, the
+ * result is the largest estimate and the truth is anything above. */
+unsigned int sw_sketch_estimate(const uint64_t sketch[SW_SKETCH_WORDS], bool *full);
+
+/*
+ * What a process runs, for people. `argv` are `len` bytes as the process shows them: NUL between
+ * arguments. The script of an interpreter, else the title with blanks for NULs, else `comm` (up
+ * to SW_COMM_LEN bytes) in brackets. malloc'd, untrusted bytes; NULL without memory.
+ */
+char *sw_script(const char *argv, size_t len, const char *comm);
+
+#endif
