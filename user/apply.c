@@ -351,7 +351,7 @@ int sw_apply(const struct sw_target *t, const struct sw_policy *p)
 	struct session s = { .policy = p, .cgroup_fd = -1, .pins.lock_fd = -1 };
 	int r;
 
-	sw_live_close(&s.live);
+	sw_live_init(&s.live);
 	r = prepare(t, &s);
 	if (!r) {
 		r = switch_over(&s);

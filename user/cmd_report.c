@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include <errno.h>
 #include <inttypes.h>
-#include <pwd.h>
 #include <string.h>
 
 #include "commands.h"
@@ -80,14 +79,15 @@ static const struct {
 	[F_ROW] = { "row", false },
 };
 
-/* One row, ready to be written in any format. */
+/* One row, ready to be written in any format. The texts belong to others. */
 struct line {
 	const char *text[_F_MAX];	/* NULL: null */
 	uint64_t number[_F_MAX];
 	bool no_uid;			/* the uid is null too */
-	char *user;			/* owned */
 	char first[SW_TIME_LEN], last[SW_TIME_LEN];
 };
+
+static struct sw_accounts names;
 
 /* Rows chosen for the report; they belong to the statistics. */
 struct rows {
@@ -153,8 +153,6 @@ static int take_time(const char *option, const char *arg, time_t *ret, bool *giv
 	int r = sw_time_parse(arg, time(NULL), ret);
 
 	*given = true;
-	if (r == -ERANGE)
-		return log_err(SW_EXIT_USAGE, "--%s '%s' lies before 1970", option, arg);
 	if (r < 0)
 		return log_err(SW_EXIT_USAGE, "--%s '%s' is no time; use 2026-02-14T10:00:00Z, 2026-02-14, "
 			       "today, or how long ago: 30m, 1h, 2d", option, arg);
@@ -227,7 +225,7 @@ static void fill_account(const struct sw_stat *s, struct line *l)
 	static const char *const special[] = {
 		[SW_ROW_KERNEL] = "(kernel)", [SW_ROW_OVERFLOW] = "(table full)",
 	};
-	const struct passwd *pw;
+	const struct sw_account *account;
 
 	l->text[F_SOURCE] = "none";
 	if (s->row == SW_ROW_KERNEL || s->row == SW_ROW_OVERFLOW) {
@@ -236,11 +234,10 @@ static void fill_account(const struct sw_stat *s, struct line *l)
 		return;
 	}
 	l->number[F_UID] = s->uid;
-	pw = getpwuid(s->uid);
-	if (!pw)
-		return;
-	l->text[F_USER] = l->user = strdup(pw->pw_name);
-	if (s->row == SW_ROW_UID && s->directory && is_below(s->directory, pw->pw_dir))
+	account = sw_account_get(&names, s->uid);
+	l->text[F_USER] = account->user;
+	if (s->row == SW_ROW_UID && s->directory && account->home &&
+	    is_below(s->directory, account->home))
 		l->text[F_SOURCE] = "home";
 }
 
@@ -291,7 +288,6 @@ static int print_lines(const struct rows *rows, int (*print)(FILE *, const char 
 		if (l.no_uid)
 			cells[F_UID] = NULL;
 		r = print(stdout, cells, _F_MAX);
-		free(l.user);
 	}
 	return r;
 }
@@ -307,7 +303,6 @@ static struct json_object *json_line(const struct sw_stat *s)
 				       fields[i].number ?
 				       json_object_new_int64((int64_t)l.number[i]) :
 				       sw_json_text(l.text[i]));
-	free(l.user);
 	return o;
 }
 
@@ -369,11 +364,10 @@ static int add_table_row(struct sw_table *t, const struct sw_stat *s, time_t now
 	const char *cells[ARRAY_SIZE(columns)];
 	struct line l;
 	size_t n = 0;
-	int r;
 
 	fill_line(s, &l);
 	snprintf(uid, sizeof(uid), "%u", s->uid);
-	sw_number(s->destinations, dests + 1);
+	sw_number(s->destinations, dests + 1);	/* behind the ">" */
 	cells[n++] = l.text[F_USER] ?: "-";
 	cells[n++] = l.no_uid ? "-" : uid;
 	for (size_t i = 0; i < ARRAY_SIZE(counts); i++)
@@ -383,9 +377,7 @@ static int add_table_row(struct sw_table *t, const struct sw_stat *s, time_t now
 	cells[n++] = l.text[F_LAST_DESTINATION] ?: "-";
 	cells[n++] = l.text[F_DIRECTORY] ?: "-";
 	cells[n++] = l.text[F_SCRIPT] ?: "-";
-	r = sw_table_add(t, cells);
-	free(l.user);
-	return r;
+	return sw_table_add(t, cells);
 }
 
 /* What was looked at, when nobody is to blame. */
@@ -502,6 +494,7 @@ int cmd_report(int argc, char **argv)
 		return log_err(SW_EXIT_KERNEL, "cannot read the counters in %s: %s; 'smtpwall apply' "
 			       "repairs what is missing", o.target.pin_dir, strerror(-r));
 	r = print_report(&o, &f, &s);
+	sw_accounts_free(&names);
 	sw_stats_free(&s);
 	return r;
 }

@@ -154,7 +154,7 @@ static void read_file(struct sw_load *l, struct stat *main_st, char **text, size
 	_cleanup_close_ int fd = open(l->file, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	_cleanup_free_ char *buf = NULL;
 	struct stat st;
-	size_t used = 0;
+	size_t size, used = 0;
 	ssize_t n;
 
 	if (fd < 0 || fstat(fd, &st) < 0) {
@@ -175,12 +175,13 @@ static void read_file(struct sw_load *l, struct stat *main_st, char **text, size
 				 st.st_mode & 07777);
 		return;
 	}
-	buf = malloc(MAX_FILE + 1);
+	size = (size_t)st.st_size + 1;	/* one more than there should be */
+	buf = malloc(size);
 	if (!buf) {
 		l->err = -ENOMEM;
 		return;
 	}
-	while (used <= MAX_FILE && (n = read(fd, buf + used, MAX_FILE + 1 - used)) != 0) {
+	while (used < size && (n = read(fd, buf + used, size - used)) != 0) {
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0) {
@@ -189,8 +190,8 @@ static void read_file(struct sw_load *l, struct stat *main_st, char **text, size
 		}
 		used += (size_t)n;
 	}
-	if (used > MAX_FILE) {
-		sw_config_report(l, 0, "is larger than 1 MiB; this is no configuration file");
+	if (used == size) {
+		sw_config_report(l, 0, "the file grew while it was read; try again");
 		return;
 	}
 	*text = TAKE_PTR(buf);

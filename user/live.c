@@ -168,15 +168,21 @@ static void judge(struct sw_live *l)
 		l->in_force = false;
 }
 
+void sw_live_init(struct sw_live *l)
+{
+	*l = (struct sw_live){};
+	for (int i = 0; i < _SW_HOOK_MAX; i++)
+		l->link[i].fd = -1;
+	for (int i = 0; i < _SW_MAP_MAX; i++)
+		l->map_fd[i] = -1;
+}
+
 int sw_live_open(const char *dir, struct sw_live *ret)
 {
-	struct sw_live l = {};
+	struct sw_live l;
 	int r;
 
-	for (int i = 0; i < _SW_HOOK_MAX; i++)
-		l.link[i].fd = -1;
-	for (int i = 0; i < _SW_MAP_MAX; i++)
-		l.map_fd[i] = -1;
+	sw_live_init(&l);
 	if (access(dir, F_OK) < 0) {
 		if (errno != ENOENT && errno != ENOTDIR)
 			return -errno;
@@ -202,22 +208,7 @@ void sw_live_close(struct sw_live *l)
 		sw_closep(&l->link[i].fd);
 	for (int i = 0; i < _SW_MAP_MAX; i++)
 		sw_closep(&l->map_fd[i]);
-	*l = (struct sw_live){};
-	for (int i = 0; i < _SW_HOOK_MAX; i++)
-		l->link[i].fd = -1;
-	for (int i = 0; i < _SW_MAP_MAX; i++)
-		l->map_fd[i] = -1;
-}
-
-bool sw_live_on_cgroup(const struct sw_live *l, uint64_t cgroup_id)
-{
-	for (int i = 0; i < _SW_HOOK_MAX; i++) {
-		if (i == SW_HOOK_SOCK_CREATE && !l->settings.strict_raw)
-			continue;
-		if (l->link[i].cgroup_id != cgroup_id)
-			return false;
-	}
-	return l->in_force;
+	sw_live_init(l);
 }
 
 int sw_live_effective(int cgroup_fd, enum bpf_attach_type attach, uint32_t *ids, int max)

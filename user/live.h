@@ -31,6 +31,9 @@ struct sw_live {
 	bool in_force;		/* both connect hooks attached, by our programs, one generation */
 };
 
+/* An empty one, which may be closed. */
+void sw_live_init(struct sw_live *l);
+
 /*
  * Reads everything below the pin directory `dir`. A map whose pin is missing or foreign is
  * taken from a running program instead, so that its counters are not lost. A directory that
@@ -39,9 +42,6 @@ struct sw_live {
  */
 int sw_live_open(const char *dir, struct sw_live *ret);
 void sw_live_close(struct sw_live *l);
-
-/* Whether `l` enforces on cgroup `cgroup_id` what its settings say: every expected hook there. */
-bool sw_live_on_cgroup(const struct sw_live *l, uint64_t cgroup_id);
 
 /* Program ids that take effect in the cgroup behind `fd`, in the order they run. The number of
  * ids written to `ids` (room for `max`), or -errno. */

@@ -128,12 +128,14 @@ void sw_table_free(struct sw_table *t)
 	t->n_rows = t->room = 0;
 }
 
-/* Columns the character at `s` takes; *len is its length. For escaped text. */
+/* Columns the character at `s` takes; *len is its length. For escaped text, where \xNN is one. */
 static unsigned int char_width(const char *s, size_t *len)
 {
 	uint32_t cp;
 	int width;
 
+	if (*s == '\\')
+		return (unsigned int)(*len = strlen("\\xNN"));
 	*len = decode(s, &cp);
 	if (*len < 2) {
 		*len = 1;

@@ -4,6 +4,7 @@
 #include <bpf/libbpf.h>
 #include <ctype.h>
 #include <errno.h>
+#include <pwd.h>
 #include <string.h>
 
 #include "canary.h"
@@ -424,4 +425,32 @@ int sw_stats_read(const struct sw_live *l, struct sw_stats *ret)
 	sw_map_dump_free(&raw.uids);
 	sw_map_dump_free(&raw.origins);
 	return r;
+}
+
+const struct sw_account *sw_account_get(struct sw_accounts *c, uint32_t uid)
+{
+	struct sw_account *a = &c->slot[uid % SW_ACCOUNT_SLOTS];
+	const struct passwd *pw;
+
+	if (a->known && a->uid == uid)
+		return a;
+	free(a->user);
+	free(a->home);
+	pw = getpwuid(uid);
+	*a = (struct sw_account){
+		.known = true,
+		.uid = uid,
+		.user = pw ? strdup(pw->pw_name) : NULL,
+		.home = pw ? strdup(pw->pw_dir) : NULL,
+	};
+	return a;
+}
+
+void sw_accounts_free(struct sw_accounts *c)
+{
+	for (size_t i = 0; i < SW_ACCOUNT_SLOTS; i++) {
+		free(c->slot[i].user);
+		free(c->slot[i].home);
+	}
+	*c = (struct sw_accounts){};
 }

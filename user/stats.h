@@ -81,4 +81,22 @@ unsigned int sw_sketch_estimate(const uint64_t sketch[SW_SKETCH_WORDS], bool *fu
  */
 char *sw_script(const char *argv, size_t len, const char *comm);
 
+/* Names of accounts, looked up when first asked for: each costs a pass over the user database,
+ * and many directories belong to one account. Accounts that share a slot push each other out. */
+#define SW_ACCOUNT_SLOTS 4096
+
+struct sw_account {
+	bool known;	/* was looked up */
+	uint32_t uid;
+	char *user, *home;	/* NULL: no such account */
+};
+
+struct sw_accounts {
+	struct sw_account slot[SW_ACCOUNT_SLOTS];
+};
+
+/* Belongs to `c` (all zero at first) and is good until the next call. Never NULL. */
+const struct sw_account *sw_account_get(struct sw_accounts *c, uint32_t uid);
+void sw_accounts_free(struct sw_accounts *c);
+
 #endif
