@@ -26,6 +26,10 @@ struct sw_flow {
 	__u16 port;		/* host order */
 };
 
+/* (uid_t)-1: no account can have it and no row is ever written for it, so what cannot be read
+ * falls towards deny. */
+#define SW_NOBODY	0xffffffffU
+
 /* All in the initial user namespace. */
 struct sw_ids {
 	__u32 euid;
@@ -45,7 +49,7 @@ struct sw_decision {
 /* The world, as the includer sees it. */
 struct sw_env;
 
-/* Who is connecting. What cannot be read is left as it is: the caller presets nobody. */
+/* Who is connecting; an id that cannot be found out becomes SW_NOBODY. */
 SW_INLINE void sw_env_identify(struct sw_env *env, struct sw_ids *ids);
 /* Is there a row in the policy's generation? */
 SW_INLINE bool sw_env_exempt(struct sw_env *env, __u32 kind, __u64 id);
@@ -142,10 +146,7 @@ SW_INLINE bool sw_identity_exempt(struct sw_env *env, const volatile struct sw_s
 SW_INLINE void sw_decide(struct sw_env *env, const volatile struct sw_settings *set,
 			 const struct sw_flow *f, enum sw_port_kind kind, struct sw_decision *d)
 {
-	/* (uid_t)-1 is nobody: it has no row, so a failed read falls towards deny. */
-	struct sw_ids ids = {
-		.euid = -1, .egid = -1, .ruid = -1, .real_ruid = -1, .kthread = false,
-	};
+	struct sw_ids ids = {};
 
 	sw_env_identify(env, &ids);
 	d->charge.uid = ids.kthread ? 0 : sw_charged_uid(env, set, &ids);

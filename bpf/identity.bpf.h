@@ -24,12 +24,12 @@ SW_INLINE void sw_env_identify(struct sw_env *env, struct sw_ids *ids)
 
 	/* cred is the subjective one: an io_uring personality or a kernel service overrides it. */
 	sw_read(cred, env->task, cred);
-	sw_read(ids->ruid, cred, uid.val);
-	sw_read(ids->euid, cred, euid.val);
-	sw_read(ids->egid, cred, egid.val);
+	sw_read_or(ids->ruid, cred, uid.val, SW_NOBODY);
+	sw_read_or(ids->euid, cred, euid.val, SW_NOBODY);
+	sw_read_or(ids->egid, cred, egid.val, SW_NOBODY);
 	if (sw_settings.identity_strict) {
 		sw_read(cred, env->task, real_cred);
-		sw_read(ids->real_ruid, cred, uid.val);
+		sw_read_or(ids->real_ruid, cred, uid.val, SW_NOBODY);
 	}
 }
 
@@ -59,12 +59,12 @@ SW_INLINE bool sw_env_own_address(struct sw_env *env, const struct sw_flow *f)
 SW_INLINE bool sw_env_in_host(struct sw_env *env)
 {
 	struct pid *pid = NULL;
-	unsigned int level = 1;
+	unsigned int level;
 
 	if (bpf_get_netns_cookie(env->ctx) != bpf_get_netns_cookie(NULL))
 		return false;
 	sw_read(pid, env->task, thread_pid);
-	sw_read(level, pid, level);
+	sw_read_or(level, pid, level, 1);
 	return level == 0;
 }
 

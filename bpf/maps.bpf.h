@@ -99,17 +99,22 @@ static __always_inline void sw_bump(__u32 counter)
 /*
  * One field of a kernel structure. With a typed task pointer (5.15 and later) this is a plain
  * load, which costs nothing measurable; elsewhere a probe read of the same field. Only one of
- * the two branches is ever loaded.
+ * the two branches is ever loaded. Both leave 0 when the memory cannot be read, and 0 is root:
+ * where that matters `otherwise` is what a failed read has to mean.
  */
-#define sw_read(dst, obj, field)						\
+#define sw_read_or(dst, obj, field, otherwise)					\
 	do {									\
 		__typeof__(obj) obj_ = (obj);					\
 										\
-		if (sw_settings.has_task_btf)					\
+		if (!obj_)							\
+			(dst) = (otherwise);					\
+		else if (sw_settings.has_task_btf)				\
 			(dst) = obj_->field;					\
-		else								\
-			bpf_core_read(&(dst), sizeof(dst), &obj_->field);	\
+		else if (bpf_core_read(&(dst), sizeof(dst), &obj_->field))	\
+			(dst) = (otherwise);					\
 	} while (0)
+
+#define sw_read(dst, obj, field) sw_read_or(dst, obj, field, 0)
 
 static __always_inline struct task_struct *sw_current(void)
 {

@@ -17,9 +17,7 @@
 static __noinline int sw_raw(struct bpf_sock *ctx)
 {
 	struct sw_env env = { .ctx = ctx, .task = sw_current() };
-	struct sw_ids ids = {
-		.euid = -1, .egid = -1, .ruid = -1, .real_ruid = -1, .kthread = false,
-	};
+	struct sw_ids ids = {};
 	__u8 reason;
 
 	if (ctx->family != SW_AF_INET && ctx->family != SW_AF_INET6)

@@ -40,3 +40,49 @@ check-root: tests
 	$(Q)CMOCKA_MESSAGE_OUTPUT=TAP scripts/run-tests $(KERNEL) $(wildcard tests/e2e/[0-9]*.sh)
 
 -include $(SAN_O:.o=.d) $(KLIB_O:.o=.d) $(UNIT:=.d) $(KERNEL:=.d)
+
+# Static checks, one file a job.
+TIDY_C	:= $(USER_C) $(wildcard tests/unit/*.c tests/kernel/*.c tests/bench/*.c tests/e2e/*.c)
+SHELLS	:= $(wildcard scripts/* tests/e2e/*.sh tests/bench/*.sh tests/vm/*.sh) .ci/run
+MEN	:= packaging/man/smtpwall.8 packaging/man/smtpwall.conf.5
+
+lint: $(TIDY_C:%=$(O)/lint/%.tidy) $(O)/lint/cppcheck
+	$(Q)shellcheck -x $(SHELLS)
+	$(Q)mandoc -T lint -W warning $(MEN)
+	$(Q)scripts/bans
+	@echo "ok 1 - lint"
+
+$(O)/lint/%.tidy: % .clang-tidy $(SKELS)
+	$(call say,TIDY,$*)
+	$(Q)mkdir -p $(@D)
+	$(Q)clang-tidy --quiet $< -- $(CPPFLAGS) -Itests/kernel -Itests/unit >$@.log 2>&1 || \
+		{ cat $@.log; exit 1; }
+	$(Q)touch $@
+
+$(O)/lint/cppcheck: $(USER_C) $(wildcard user/*.h)
+	$(call say,CPPCHECK,user)
+	$(Q)mkdir -p $(@D)
+	$(Q)cppcheck --quiet --enable=warning,performance,portability --inline-suppr \
+		--suppress=missingIncludeSystem --error-exitcode=1 -D_GNU_SOURCE= -Iinclude -Iuser \
+		-Ibpf user
+	$(Q)touch $@
+
+# The commands under valgrind: no error, nothing leaked. The kernel parts need root.
+check-valgrind: all
+	$(Q)tests/e2e/valgrind.sh $(O)/smtpwall
+
+# libFuzzer for a bounded time on the committed corpora.
+FUZZ	:= $(patsubst tests/fuzz/fuzz_%.c,$(O)/fuzz_%,$(wildcard tests/fuzz/fuzz_*.c))
+FUZZ_SECONDS ?= 20
+
+$(O)/fuzz_%: tests/fuzz/fuzz_%.c $(USER_C) $(SKELS)
+	$(call say,FUZZ,$@)
+	$(Q)$(CLANG) $(CPPFLAGS) -g -O1 -fsanitize=fuzzer,address,undefined \
+		-fno-sanitize-recover=all $< $(filter-out user/main.c,$(USER_C)) $(LDLIBS) -o $@
+
+check-fuzz: $(FUZZ)
+	$(Q)for f in $(FUZZ); do name=$${f##*/fuzz_}; mkdir -p $(O)/corpus/$$name; \
+		$$f -max_total_time=$(FUZZ_SECONDS) -rss_limit_mb=2048 -print_final_stats=1 \
+		-artifact_prefix=$(O)/corpus/ $(O)/corpus/$$name tests/fuzz/corpus/$$name 2>$$f.log || \
+		{ tail -n 40 $$f.log; echo "not ok 1 - fuzz $$name"; exit 1; }; \
+		echo "ok 1 - fuzz $$name: $$(sed -n 's/.*executed_units: *//p' $$f.log) inputs"; done

@@ -79,12 +79,12 @@ static void child(int out, int cgroup_fd, uint16_t port)
 	struct sw_canary c = {};
 	int r;
 
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (chdir("/") < 0)
 		_exit(1);
 	r = become_nobody(cgroup_fd);
 	if (r < 0)
 		_exit(-r & 0xff);
+	prctl(PR_SET_PDEATHSIG, SIGKILL);	/* only now: changing ids clears it */
 	for (int i = 0; i < _SW_CANARY_MAX; i++)
 		c.error[i] = try_connect((enum sw_canary_try)i, port);
 	_exit(write(out, &c, sizeof(c)) == sizeof(c) ? 0 : EIO);

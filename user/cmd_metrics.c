@@ -165,7 +165,7 @@ static void put_state(const struct sw_live *l)
 		  "Generation of the policy: one more with each apply.");
 }
 
-static int put_all(const struct sw_live *l, struct sw_stats *s, uint32_t top)
+int sw_metrics_print(const struct sw_live *l, struct sw_stats *s, uint32_t top)
 {
 	put_gauge("smtpwall_in_force", l->in_force, "1 while every hook is in place, else 0.");
 	if (l->exists) {
@@ -174,6 +174,7 @@ static int put_all(const struct sw_live *l, struct sw_stats *s, uint32_t top)
 		put_losses(s);
 	}
 	printf("# EOF\n");
+	sw_accounts_free(&accounts);
 	return sw_out_flush(stdout);
 }
 
@@ -199,12 +200,11 @@ int cmd_metrics(int argc, char **argv)
 		log_err(SW_EXIT_KERNEL, "cannot read the counters in %s: %s; 'smtpwall apply' repairs "
 			"what is missing", o.target.pin_dir, strerror(-r));
 	} else {
-		r = put_all(&live, &s, top);
+		r = sw_metrics_print(&live, &s, top);
 		if (r < 0)
 			log_err(SW_EXIT_KERNEL, "cannot write the metrics: %s", strerror(-r));
 	}
 	sw_live_close(&live);
-	sw_accounts_free(&accounts);
 	sw_stats_free(&s);
 	return r < 0 ? SW_EXIT_KERNEL : SW_EXIT_GOOD;
 }

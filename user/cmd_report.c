@@ -46,13 +46,6 @@ static const char usage[] =
 	"'destinations' is an estimate. 'row' is account, or for what belongs to no single one:\n"
 	"kernel (its own threads), overflow (the table was full), more (further directories).\n";
 
-struct flags {
-	bool by_directory, all, is_since, is_until;
-	int (*compare)(const void *a, const void *b);
-	uint32_t top;		/* 0: no limit */
-	time_t since, until;
-};
-
 /* The columns of every machine format, in their order for ever: new ones go at the end. */
 enum field {
 	F_UID, F_USER, F_DOMAIN, F_DOMAINS, F_SOURCE, F_DIRECTORY, F_SCRIPT, F_ATTEMPTS, F_ALLOWED,
@@ -129,19 +122,16 @@ static int by_last(const void *a, const void *b)
 	return descending(at(a)->last_ns, at(b)->last_ns) ?: by_denied(a, b);
 }
 
-static int take_sort(const char *arg, struct flags *f)
+static int take_sort(const char *arg, struct sw_report *f)
 {
-	static const struct {
-		const char *name;
-		int (*compare)(const void *a, const void *b);
-	} keys[] = {
-		{ "denied", by_denied }, { "attempts", by_attempts },
-		{ "last", by_last }, { "uid", by_uid },
+	static const char *const keys[_SW_SORT_MAX] = {
+		[SW_SORT_DENIED] = "denied", [SW_SORT_ATTEMPTS] = "attempts",
+		[SW_SORT_LAST] = "last", [SW_SORT_UID] = "uid",
 	};
 
-	for (size_t i = 0; i < ARRAY_SIZE(keys); i++) {
-		if (!strcmp(arg, keys[i].name)) {
-			f->compare = keys[i].compare;
+	for (int i = 0; i < _SW_SORT_MAX; i++) {
+		if (!strcmp(arg, keys[i])) {
+			f->sort = (enum sw_report_sort)i;
 			return 0;
 		}
 	}
@@ -161,7 +151,7 @@ static int take_time(const char *option, const char *arg, time_t *ret, bool *giv
 
 static int take(int val, const char *arg, void *data)
 {
-	struct flags *f = data;
+	struct sw_report *f = data;
 
 	switch (val) {
 	case OPT_BY:
@@ -185,14 +175,18 @@ static int take(int val, const char *arg, void *data)
 	}
 }
 
-static bool in_period(const struct flags *f, const struct sw_stat *s)
+static bool in_period(const struct sw_report *f, const struct sw_stat *s)
 {
 	return (!f->is_since || s->last >= f->since) && (!f->is_until || s->last <= f->until);
 }
 
 /* Picks and sorts; ret->row is malloc'd. */
-static int choose(const struct flags *f, const struct sw_stats *s, struct rows *ret)
+static int choose(const struct sw_report *f, const struct sw_stats *s, struct rows *ret)
 {
+	static int (*const compare[_SW_SORT_MAX])(const void *a, const void *b) = {
+		[SW_SORT_DENIED] = by_denied, [SW_SORT_ATTEMPTS] = by_attempts,
+		[SW_SORT_LAST] = by_last, [SW_SORT_UID] = by_uid,
+	};
 	const struct sw_stat *from = f->by_directory ? s->origins : s->accounts;
 	size_t n = f->by_directory ? s->n_origins : s->n_accounts;
 	const struct sw_stat **row = calloc(n + 1, sizeof(const struct sw_stat *));
@@ -203,20 +197,10 @@ static int choose(const struct flags *f, const struct sw_stats *s, struct rows *
 	for (size_t i = 0; i < n; i++)
 		if (in_period(f, &from[i]) && (f->all || sw_stat_offences(&from[i])))
 			row[ret->n++] = &from[i];
-	qsort(row, ret->n, sizeof(const struct sw_stat *), f->compare);
+	qsort(row, ret->n, sizeof(const struct sw_stat *), compare[f->sort]);
 	if (f->top && ret->n > f->top)
 		ret->n = f->top;
 	return 0;
-}
-
-/* Whether `path` is `home` or lies below it. Homes like / or /nonexistent say nothing. */
-static bool is_below(const char *path, const char *home)
-{
-	size_t len = strlen(home);
-
-	while (len > 0 && home[len - 1] == '/')
-		len--;
-	return len > 0 && !strncmp(path, home, len) && (path[len] == '/' || !path[len]);
 }
 
 /* What the row's UID says: number, name, and whether the directory is in its home. */
@@ -236,8 +220,7 @@ static void fill_account(const struct sw_stat *s, struct line *l)
 	l->number[F_UID] = s->uid;
 	account = sw_account_get(&names, s->uid);
 	l->text[F_USER] = account->user;
-	if (s->row == SW_ROW_UID && s->directory && account->home &&
-	    is_below(s->directory, account->home))
+	if (s->row == SW_ROW_UID && s->directory && sw_account_has_home(account, s->directory))
 		l->text[F_SOURCE] = "home";
 }
 
@@ -317,7 +300,7 @@ static time_t first_attempt(const struct sw_stats *s)
 	return first;
 }
 
-static int print_json(const struct flags *f, const struct sw_stats *s, const struct rows *rows)
+static int print_json(const struct sw_report *f, const struct sw_stats *s, const struct rows *rows)
 {
 	struct json_object *o = json_object_new_object(), *list = json_object_new_array();
 	time_t since = f->is_since ? f->since : first_attempt(s);
@@ -381,7 +364,7 @@ static int add_table_row(struct sw_table *t, const struct sw_stat *s, time_t now
 }
 
 /* What was looked at, when nobody is to blame. */
-static void print_nobody(const struct flags *f, const struct sw_stats *s)
+static void print_nobody(const struct sw_report *f, const struct sw_stats *s)
 {
 	char accounts[SW_NUMBER_LEN], attempts[SW_NUMBER_LEN], when[SW_TIME_LEN];
 	uint64_t n = 0, sum = 0;
@@ -403,7 +386,7 @@ static void print_nobody(const struct flags *f, const struct sw_stats *s)
 	       sw_time_format(first_attempt(s), when));
 }
 
-static int print_table(const struct sw_options *o, const struct flags *f, const struct sw_stats *s,
+static int print_table(const struct sw_report *f, bool color, const struct sw_stats *s,
 		       const struct rows *rows)
 {
 	struct sw_table t = { .columns = columns, .n_columns = ARRAY_SIZE(columns) };
@@ -413,13 +396,32 @@ static int print_table(const struct sw_options *o, const struct flags *f, const 
 		print_nobody(f, s);
 		return 0;
 	}
-	sw_screen_get(o->color, &t.screen);
+	sw_screen_get(color, &t.screen);
 	for (size_t i = 0; i < rows->n && !r; i++)
 		r = add_table_row(&t, rows->row[i], s->now);
 	if (!r)
 		sw_table_print(stdout, &t);
 	sw_table_free(&t);
 	return r;
+}
+
+int sw_report_print(const struct sw_report *what, enum sw_format format, bool color,
+		    const struct sw_stats *s)
+{
+	struct rows rows = {};
+	int r = choose(what, s, &rows);
+
+	if (!r && format == SW_FORMAT_JSON)
+		r = print_json(what, s, &rows);
+	else if (!r && format == SW_FORMAT_TSV)
+		r = print_lines(&rows, sw_tsv_row, false);
+	else if (!r && format == SW_FORMAT_CSV)
+		r = print_lines(&rows, sw_csv_row, true);
+	else if (!r)
+		r = print_table(what, color, s, &rows);
+	free(rows.row);
+	sw_accounts_free(&names);
+	return r ? r : sw_out_flush(stdout);
 }
 
 /* What the reader should know about the numbers. */
@@ -441,31 +443,9 @@ static void note_losses(const struct sw_stats *s)
 			 sw_number(s->counters[SW_CTR_UNCOUNTED], n));
 }
 
-static int print_report(const struct sw_options *o, const struct flags *f, const struct sw_stats *s)
-{
-	struct rows rows = {};
-	int r = choose(f, s, &rows);
-
-	if (!r && o->format == SW_FORMAT_JSON)
-		r = print_json(f, s, &rows);
-	else if (!r && o->format == SW_FORMAT_TSV)
-		r = print_lines(&rows, sw_tsv_row, false);
-	else if (!r && o->format == SW_FORMAT_CSV)
-		r = print_lines(&rows, sw_csv_row, true);
-	else if (!r)
-		r = print_table(o, f, s, &rows);
-	free(rows.row);
-	if (!r)
-		r = sw_out_flush(stdout);
-	if (r < 0)
-		return log_err(SW_EXIT_KERNEL, "cannot write the report: %s", strerror(-r));
-	note_losses(s);
-	return SW_EXIT_GOOD;
-}
-
 int cmd_report(int argc, char **argv)
 {
-	struct flags f = { .compare = by_denied };
+	struct sw_report f = {};
 	struct sw_options o;
 	struct sw_stats s;
 	struct sw_live live;
@@ -493,8 +473,11 @@ int cmd_report(int argc, char **argv)
 	if (r < 0)
 		return log_err(SW_EXIT_KERNEL, "cannot read the counters in %s: %s; 'smtpwall apply' "
 			       "repairs what is missing", o.target.pin_dir, strerror(-r));
-	r = print_report(&o, &f, &s);
-	sw_accounts_free(&names);
+	r = sw_report_print(&f, o.format, o.color, &s);
+	if (r < 0)
+		log_err(SW_EXIT_KERNEL, "cannot write the report: %s", strerror(-r));
+	else
+		note_losses(&s);
 	sw_stats_free(&s);
-	return r;
+	return r < 0 ? SW_EXIT_KERNEL : SW_EXIT_GOOD;
 }

@@ -36,17 +36,19 @@ static time_t wall_time(uint64_t mono_ns)
 	return (time_t)((ns + (int64_t)mono_ns) / NSEC_PER_SEC);
 }
 
-static void destination(const struct sw_event *e, char buf[INET6_ADDRSTRLEN + 10])
+#define DEST_LEN (INET6_ADDRSTRLEN + 10)
+
+static void destination(const struct sw_event *e, char buf[DEST_LEN])
 {
 	static const __u8 mapped[12] = { [10] = 0xff, [11] = 0xff };
 	char addr[INET6_ADDRSTRLEN];
 
 	if (!memcmp(e->daddr, mapped, sizeof(mapped))) {
 		inet_ntop(AF_INET, e->daddr + 12, addr, sizeof(addr));
-		sprintf(buf, "%s:%u", addr, e->dport);
+		snprintf(buf, DEST_LEN, "%s:%u", addr, e->dport);
 	} else {
 		inet_ntop(AF_INET6, e->daddr, addr, sizeof(addr));
-		sprintf(buf, "[%s]:%u", addr, e->dport);
+		snprintf(buf, DEST_LEN, "[%s]:%u", addr, e->dport);
 	}
 }
 
@@ -74,7 +76,7 @@ char *sw_event_line(const struct sw_event *e, bool utf8)
 	_cleanup_free_ char *script = sw_script(e->where.argv, e->where.argv_len, e->where.comm);
 	_cleanup_free_ char *shown = script ? sw_escape(script, utf8) : NULL;
 	_cleanup_free_ char *path = sw_escape(e->where.path + e->where.path_off, utf8);
-	char dest[INET6_ADDRSTRLEN + 10], who[80], when[16];
+	char dest[DEST_LEN], who[80], when[16];
 	time_t t = wall_time(e->time_ns);
 	struct tm tm;
 	char *line;

@@ -2,6 +2,7 @@
 #include <bpf/bpf.h>
 #include <errno.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "canary.h"
@@ -71,7 +72,7 @@ static void prog_name(uint32_t id, char name[BPF_OBJ_NAME_LEN])
 	struct bpf_prog_info info = {};
 	__u32 len = sizeof(info);
 
-	strcpy(name, "?");
+	snprintf(name, BPF_OBJ_NAME_LEN, "?");
 	if (fd >= 0 && bpf_obj_get_info_by_fd(fd, &info, &len) == 0)
 		memcpy(name, info.name, BPF_OBJ_NAME_LEN);
 }

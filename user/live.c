@@ -103,10 +103,12 @@ static int read_link(struct sw_live *l, const char *dir, enum sw_hook hook)
 	struct bpf_prog_info prog;
 	__u32 len = sizeof(info);
 	struct prog_maps maps;
+	int r;
 
-	k->fd = sw_pins_get(dir, sw_hooks[hook].pin);
-	if (k->fd < 0)
-		return k->fd == -ENOENT ? 0 : k->fd;
+	r = sw_pins_get(dir, sw_hooks[hook].pin);
+	if (r < 0)
+		return r == -ENOENT ? 0 : r;
+	k->fd = r;
 	/* Something else pinned under our name is as good as missing. */
 	if (bpf_obj_get_info_by_fd(k->fd, &info, &len) < 0 || info.type != BPF_LINK_TYPE_CGROUP ||
 	    info.cgroup.attach_type != sw_hooks[hook].attach)

@@ -67,7 +67,7 @@ static char *escape(const char *text, enum keep keep)
 		if (good)
 			p = mempcpy(p, text, len);
 		for (size_t i = 0; !good && i < len; i++)
-			p += sprintf(p, "\\x%02x", (unsigned char)text[i]);
+			p += snprintf(p, sizeof("\\xNN"), "\\x%02x", (unsigned char)text[i]);
 		text += len;
 	}
 	*p = '\0';
@@ -429,7 +429,9 @@ static int parse_rfc3339(const char *s, time_t *ret)
 	tm.tm_year -= 1900;
 	tm.tm_mon -= 1;
 	s += strlen("0000-00-00");
-	if (looks_like(s, "T00:00:00")) {
+	if (*s && !looks_like(s, "T00:00:00"))
+		return -EINVAL;
+	if (*s) {
 		sscanf(s + 1, "%2d:%2d:%2d", &tm.tm_hour, &tm.tm_min, &tm.tm_sec);
 		s += strlen("T00:00:00");
 		if (looks_like(s, ".0"))
@@ -461,10 +463,7 @@ static int parse_ago(const char *s, time_t now, time_t *ret)
 	for (size_t i = 0; digits && i < ARRAY_SIZE(units); i++) {
 		if (s[digits] != units[i].unit || s[digits + 1])
 			continue;
-		*ret = now;
-		if (digits > 10)
-			return -ERANGE;
-		*ret -= strtoll(s, NULL, 10) * units[i].seconds;
+		*ret = digits > 10 ? -1 : now - strtoll(s, NULL, 10) * units[i].seconds;
 		return 0;
 	}
 	return -EINVAL;
@@ -483,9 +482,7 @@ int sw_time_parse(const char *text, time_t now, time_t *ret)
 		*ret = mktime(&tm);
 		return 0;
 	}
-	r = parse_ago(text, now, &t);
-	if (r == -EINVAL)
-		r = parse_rfc3339(text, &t);
+	r = parse_ago(text, now, &t) ? parse_rfc3339(text, &t) : 0;
 	if (!r && t < 0)
 		r = -ERANGE;
 	if (!r)

@@ -454,3 +454,12 @@ void sw_accounts_free(struct sw_accounts *c)
 	}
 	*c = (struct sw_accounts){};
 }
+
+bool sw_account_has_home(const struct sw_account *a, const char *path)
+{
+	size_t len = a->home ? strlen(a->home) : 0;
+
+	while (len > 0 && a->home[len - 1] == '/')
+		len--;
+	return len > 0 && !strncmp(path, a->home, len) && (path[len] == '/' || !path[len]);
+}

@@ -13,6 +13,7 @@
 
 #include "live.h"
 #include "mapread.h"
+#include "options.h"
 #include "smtpwall_abi.h"
 
 /* "[v6]:port" and the NUL. */
@@ -98,5 +99,36 @@ struct sw_accounts {
 /* Belongs to `c` (all zero at first) and is good until the next call. Never NULL. */
 const struct sw_account *sw_account_get(struct sw_accounts *c, uint32_t uid);
 void sw_accounts_free(struct sw_accounts *c);
+
+/* Whether `path` is the account's home or lies below it. Without an account, or with a home like
+ * "/", nothing does. */
+bool sw_account_has_home(const struct sw_account *a, const char *path);
+
+/* Which rows of a reading, and in which order. All zero: every offender by UID, worst first. */
+enum sw_report_sort {
+	SW_SORT_DENIED,		/* denied, would-be-denied and limited together, then attempts */
+	SW_SORT_ATTEMPTS,
+	SW_SORT_LAST,		/* newest first */
+	SW_SORT_UID,
+	_SW_SORT_MAX,
+};
+
+struct sw_report {
+	bool by_directory;
+	bool all;		/* not only offenders */
+	enum sw_report_sort sort;
+	uint32_t top;		/* 0: no limit */
+	bool is_since, is_until;	/* of the last attempt; both ends count */
+	time_t since, until;
+};
+
+/* Prints them on standard output: cmd_report.c. 0; -errno when not all could be written. */
+int sw_report_print(const struct sw_report *what, enum sw_format format, bool color,
+		    const struct sw_stats *s);
+
+/* Prints `s` (its accounts are put in another order) and the state of `l` as OpenMetrics text on
+ * standard output, with series of their own for the `top` worst offenders: cmd_metrics.c. Where
+ * `l` does not exist `s` is not looked at. 0; -errno when not all could be written. */
+int sw_metrics_print(const struct sw_live *l, struct sw_stats *s, uint32_t top);
 
 #endif

@@ -40,9 +40,9 @@ static int attempt(const struct hammer_opts *o, uint64_t i)
 }
 
 static void __attribute__((noreturn)) run(const struct wall *w, const struct hammer_opts *o,
-					  struct hammer_seen *seen, int ready)
+					  struct hammer_seen *seen, int ready,
+					  pid_t parent)
 {
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (nice(10) < 0 && errno)	/* whoever changes the policy gets its turn */
 		_exit(1);
 	wall_enter(w);
@@ -50,6 +50,10 @@ static void __attribute__((noreturn)) run(const struct wall *w, const struct ham
 		_exit(1);
 	if (setgroups(0, NULL) < 0 || setresgid(o->uid, o->uid, o->uid) < 0 ||
 	    setresuid(o->uid, o->uid, o->uid) < 0)
+		_exit(1);
+	/* Only now: changing ids clears it. A hammer must not outlive a failed test. */
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (getppid() != parent)
 		_exit(1);
 	for (uint64_t i = 0; !o->attempts || i < o->attempts; i++) {
 		int r = attempt(o, i);
@@ -67,6 +71,7 @@ static void __attribute__((noreturn)) run(const struct wall *w, const struct ham
 
 void hammer_start(const struct wall *w, const struct hammer_opts *o, struct hammer *ret)
 {
+	pid_t parent = getpid();
 	int ready[2];
 	char c;
 
@@ -79,7 +84,7 @@ void hammer_start(const struct wall *w, const struct hammer_opts *o, struct hamm
 		exit(99);
 	if (ret->pid == 0) {
 		close(ready[0]);
-		run(w, o, ret->seen, ready[1]);
+		run(w, o, ret->seen, ready[1], parent);
 	}
 	close(ready[1]);
 	while (read(ready[0], &c, 1) < 0 && errno == EINTR)	/* end of file: it runs */
