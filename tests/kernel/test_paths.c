@@ -77,10 +77,14 @@ static enum sw_slot expect_slot(const struct one *t, bool pass)
 	return expect_pass(&(struct one){ t->a, ENFORCE, NULL }) ? SW_N_ALLOWED : SW_N_WOULD_DENY;
 }
 
-static struct sw_uid_key row_of(const struct attack *a)
+static struct sw_uid_key row_of(const struct one *t)
 {
+	const struct attack *a = t->a;
+
 	if (a->flags & ATTACK_ROW_KERNEL)
 		return (struct sw_uid_key){ 0, SW_ROW_KERNEL };
+	if (a->flags & ATTACK_ROW_REAL)
+		return (struct sw_uid_key){ t->mode == STRICT ? ctx.uid : 0, SW_ROW_UID };
 	return (struct sw_uid_key){ attack_row(a, &ctx), SW_ROW_UID };
 }
 
@@ -116,7 +120,7 @@ static void run_one(void **state)
 	int r;
 
 	if (t->mode != OPEN) {
-		wall_row(&wall, row_of(a), &row_before);
+		wall_row(&wall, row_of(t), &row_before);
 		total = wall_total(&wall);
 		origins = wall_total_origins(&wall);
 	}
@@ -138,7 +142,7 @@ static void run_one(void **state)
 	}
 	if (t->mode == OPEN)
 		return;
-	wall_row(&wall, row_of(a), &row);
+	wall_row(&wall, row_of(t), &row);
 	assert_int_equal(row.n[expect_slot(t, pass)],
 			 row_before.n[expect_slot(t, pass)] + (counted ? n : 0));
 	assert_int_equal(wall_total(&wall), total + (counted ? n : 0));
