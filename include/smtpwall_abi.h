@@ -160,6 +160,11 @@ struct sw_source_key {
 };
 SW_ABI_SIZE(struct sw_source_key, 8);
 
+/* Reserved sources: where the settings stand that decide when no row does. */
+#define SW_SOURCE_DENY_PORTS	0xfffffff0U
+#define SW_SOURCE_COUNT_PORTS	0xfffffff1U
+#define SW_SOURCE_ALLOW_LOCAL	0xfffffff2U
+
 struct sw_source {
 	char text[248];		/* a file name or a sentence, NUL-terminated */
 };

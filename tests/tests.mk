@@ -14,7 +14,8 @@ $(O)/san/%.o: %.c
 $(O)/tests/unit/%: tests/unit/%.c $(SAN_O)
 	$(call say,LD,$@)
 	$(Q)mkdir -p $(@D)
-	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(SAN) $(WARN) -MMD -MP $^ $(LDLIBS) -lcmocka -o $@
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(SAN) $(WARN) -MMD -MP $< $(SAN_O) $(LDLIBS) \
+		-lcmocka -o $@
 
 $(O)/tests/kernel/test_%: $(O)/tests/kernel/test_%.o $(KLIB_O) $(LIB_O)
 	$(call say,LD,$@)

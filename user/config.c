@@ -91,11 +91,11 @@ int sw_config_cgroup(int root_fd, const char *path, uint64_t *id, char **name)
 
 	if (*path != '/')
 		return -EINVAL;
-	clean_path = calloc(1, strlen(path) + 1);
-	if (!clean_path)
-		return -ENOMEM;
 	if (fstat(root_fd, &root) < 0)
 		return -errno;
+	clean_path = calloc(1, strlen(path) + 2);
+	if (!clean_path)
+		return -ENOMEM;
 	while (*(path += strspn(path, "/"))) {
 		int next;
 
@@ -319,6 +319,8 @@ static void check_ports(struct sw_load *l)
 		p->count_ports[i] = count->item[i].port;
 	p->n_deny_ports = deny->n;
 	p->n_count_ports = count->n;
+	p->deny_at = (struct sw_place){ deny->source, deny->line };
+	p->count_at = (struct sw_place){ count->source, count->line };
 }
 
 static void take_default_ports(struct sw_load *l)

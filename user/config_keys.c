@@ -33,7 +33,8 @@ static void add_groups(struct sw_load *l, const struct key *k, const struct sw_s
 static void add_cgroups(struct sw_load *l, const struct key *k, const struct sw_setting *s);
 
 static const struct key keys[] = {
-	{ "policy", "mode", set_enum, POLICY(mode), .words = WORDS("enforce", "observe", "redirect") },
+	{ "policy", "mode", set_enum, POLICY(mode),
+	  .words = WORDS("enforce", "observe", "redirect") },
 	{ "policy", "deny_ports", add_ports, .list = true,
 	  .field = offsetof(struct sw_load, deny) },
 	{ "policy", "count_ports", add_ports, .list = true,
@@ -120,6 +121,8 @@ static void set_bool(struct sw_load *l, const struct key *k, const struct sw_set
 	int i = find_word(l, k, s);
 	bool yes = i == 1;
 
+	if (k->field == offsetof(struct sw_policy, allow_local))
+		l->policy.local_at = (struct sw_place){ l->source, s->line };
 	if (i >= 0)
 		memcpy((char *)&l->policy + k->field, &yes, sizeof(yes));
 }
@@ -184,12 +187,14 @@ static void add_ports(struct sw_load *l, const struct key *k, const struct sw_se
 
 		list->listed = true;
 		if (sw_id_parse(word, &port) == -EINVAL) {
-			sw_config_report(l, s->line, "'%s' in %s is not a port number", word, k->name);
-		} else if (sw_id_parse(word, &port) < 0 || !port || port > UINT16_MAX) {
-			sw_config_report(l, s->line, "port %s in %s is not between 1 and 65535", word,
+			sw_config_report(l, s->line, "'%s' in %s is not a port number", word,
 					 k->name);
+		} else if (sw_id_parse(word, &port) < 0 || !port || port > UINT16_MAX) {
+			sw_config_report(l, s->line, "port %s in %s is not between 1 and 65535",
+					 word, k->name);
 		} else if (has_port(list, port)) {
-			sw_config_report(l, s->line, "port %u is listed twice in %s", port, k->name);
+			sw_config_report(l, s->line, "port %u is listed twice in %s", port,
+					 k->name);
 		} else if (n == SW_MAX_PORTS) {
 			sw_config_report(l, s->line, "%s lists more than %d ports", k->name,
 					 SW_MAX_PORTS);
@@ -223,8 +228,10 @@ static void add_accounts(struct sw_load *l, const struct key *k, const struct sw
 
 		r = resolve(word, &id, &name);
 		if (r == -ENOENT)
-			sw_config_report(l, s->line, "unknown %s '%s' in %s; create it, correct the "
-						     "name, or take it out", what, word, k->name);
+			sw_config_report(l, s->line,
+					 "unknown %s '%s' in %s; create it, correct the "
+					 "name, or take it out",
+					 what, word, k->name);
 		else if (r == -ERANGE)
 			sw_config_report(l, s->line, "'%s' in %s is no possible %s number", word,
 					 k->name, what);
@@ -239,25 +246,11 @@ static void add_accounts(struct sw_load *l, const struct key *k, const struct sw
 	}
 }
 
-/* A list in the main file stands for itself; what conf.d lists comes on top. */
-static void drop_default_users(struct sw_load *l)
-{
-	struct sw_policy *p = &l->policy;
-	size_t i, kept = 0;
-
-	for (i = 0; i < p->n_exempt; i++) {
-		if (p->exempt[i].source == 0)
-			free(p->exempt[i].name);
-		else
-			p->exempt[kept++] = p->exempt[i];
-	}
-	p->n_exempt = kept;
-}
-
+/* `users` in the main file replaces the default, further lines of it and conf.d add. */
 static void add_users(struct sw_load *l, const struct key *k, const struct sw_setting *s)
 {
 	if (l->main_file && !s->more)
-		drop_default_users(l);
+		sw_policy_drop_source(&l->policy, 0);
 	add_accounts(l, k, s, SW_KIND_UID, sw_user_resolve);
 }
 
@@ -336,8 +329,8 @@ static void report_unknown_key(struct sw_load *l, const struct sw_setting *s)
 	for (i = 0; i < ARRAY_SIZE(keys); i++)
 		if (!strcmp(keys[i].section, s->section))
 			n += (size_t)snprintf(known + n, sizeof(known) - n, " %s", keys[i].name);
-	sw_config_report(l, s->line, "unknown key '%.60s' in [%s]; known keys:%s", s->key, s->section,
-			 known);
+	sw_config_report(l, s->line, "unknown key '%.60s' in [%s]; known keys:%s", s->key,
+			 s->section, known);
 }
 
 int sw_config_set(void *load, const struct sw_setting *s)

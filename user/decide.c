@@ -98,25 +98,48 @@ static bool by_exempt_row(enum sw_reason reason)
 	       reason == SW_BY_EXEMPT_CGROUP;
 }
 
+/* The text of a row's source, or of a reserved one. */
+static void find_source(const struct sw_env *env, uint32_t source, struct sw_place at,
+			struct sw_answer *a)
+{
+	struct sw_source_key key = { env->settings.generation, source };
+	struct sw_source text = {};
+
+	if (!env->live)
+		sw_rows_place(env->policy, at, &text);
+	else
+		bpf_map_lookup_elem(env->live->map_fd[SW_MAP_SOURCES], &key, &text);
+	memcpy(a->source, text.text, sizeof(a->source));
+	a->source[sizeof(a->source) - 1] = '\0';
+}
+
 /* The row that decided is looked up once more: deciding may have asked for others since. */
 static void name_row(struct sw_env *env, struct sw_answer *a)
 {
-	struct sw_source text = {};
-
+	if (a->reason == SW_BY_EXEMPT_CGROUP)
+		sw_env_cgroup_exempt(env);
+	else if (a->reason == SW_BY_EXEMPT_UID)
+		sw_env_exempt(env, SW_KIND_UID, env->q->euid);
+	else
+		sw_env_exempt(env, SW_KIND_GID, env->q->egid);
 	a->kind = (enum sw_kind)env->hit.kind;
 	a->id = env->hit.id;
 	a->line = env->hit_val.line;
-	if (env->live) {
-		struct sw_source_key key = { env->settings.generation, env->hit_val.source };
+	find_source(env, env->hit_val.source, (struct sw_place){ env->hit_val.source, 0 }, a);
+}
 
-		if (bpf_map_lookup_elem(env->live->map_fd[SW_MAP_SOURCES], &key, &text) < 0)
-			return;
-	} else if (env->hit_val.source < env->policy->n_sources) {
-		snprintf(text.text, sizeof(text.text), "%s",
-			 env->policy->sources[env->hit_val.source]);
-	}
-	memcpy(a->source, text.text, sizeof(a->source));
-	a->source[sizeof(a->source) - 1] = '\0';
+/* Without a row it is a setting that decides. */
+static void name_setting(const struct sw_env *env, struct sw_answer *a)
+{
+	static const struct sw_place none;
+	const struct sw_policy *p = env->policy;
+
+	if (a->reason == SW_BY_LOCAL)
+		find_source(env, SW_SOURCE_ALLOW_LOCAL, p ? p->local_at : none, a);
+	else if (a->reason == SW_BY_COUNT_PORT)
+		find_source(env, SW_SOURCE_COUNT_PORTS, p ? p->count_at : none, a);
+	else
+		find_source(env, SW_SOURCE_DENY_PORTS, p ? p->deny_at : none, a);
 }
 
 static void decide(struct sw_env *env, struct sw_answer *ret)
@@ -132,16 +155,10 @@ static void decide(struct sw_env *env, struct sw_answer *ret)
 		a.smtp = true;
 		a.verdict = (enum sw_verdict)d.verdict;
 		a.reason = (enum sw_reason)d.reason;
-		if (by_exempt_row(a.reason)) {
-			__u64 id = a.reason == SW_BY_EXEMPT_UID ? env->q->euid : env->q->egid;
-
-			if (a.reason == SW_BY_EXEMPT_CGROUP)
-				sw_env_cgroup_exempt(env);
-			else
-				sw_env_exempt(env, a.reason == SW_BY_EXEMPT_UID ? SW_KIND_UID :
-					      SW_KIND_GID, id);
+		if (by_exempt_row(a.reason))
 			name_row(env, &a);
-		}
+		else
+			name_setting(env, &a);
 	}
 	*ret = a;
 }

@@ -40,7 +40,7 @@ static int prog_info(uint32_t id, struct bpf_prog_info *info, __u32 *ids, unsign
 /* Opens the maps a program uses. */
 static int open_prog_maps(uint32_t prog_id, struct bpf_prog_info *info, struct prog_maps *ret)
 {
-	__u32 ids[MAX_PROG_MAPS];
+	__u32 ids[MAX_PROG_MAPS] = { 0 };
 	int r = prog_info(prog_id, info, ids, MAX_PROG_MAPS);
 
 	ret->n = 0;

@@ -2,11 +2,12 @@
 #include <bpf/bpf.h>
 #include <errno.h>
 #include <stdbool.h>
+#include <string.h>
 
 #include "mapread.h"
 #include "util.h"
 
-/* Makes room for `room` rows in all. */
+/* Makes room for `room` rows in all. Zeroed: checkers cannot see what the kernel writes. */
 static int grow(struct sw_map_dump *d, size_t room)
 {
 	char *keys = reallocarray(d->keys, room, d->key_size);
@@ -19,6 +20,8 @@ static int grow(struct sw_map_dump *d, size_t room)
 	if (!values)
 		return -ENOMEM;
 	d->values = values;
+	memset(d->keys + d->n * d->key_size, 0, (room - d->n) * d->key_size);
+	memset(d->values + d->n * d->value_size, 0, (room - d->n) * d->value_size);
 	return 0;
 }
 

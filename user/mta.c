@@ -196,9 +196,10 @@ static int try_user(const char *root, const char *name, struct sw_mta *m)
 	m->uid = uid;
 	if (!m->user)
 		return -ENOMEM;
-	if (uid >= uid_min && asprintf(&m->problem, "its delivery user '%s' (UID %u) is an ordinary "
-				       "account: system accounts are below %u", name, uid,
-				       uid_min) < 0) {
+	if (uid >= uid_min && asprintf(&m->problem,
+				       "its delivery user '%s' (UID %u) is an ordinary "
+				       "account: system accounts are below %u",
+				       name, uid, uid_min) < 0) {
 		m->problem = NULL;
 		return -ENOMEM;
 	}

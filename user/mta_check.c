@@ -54,10 +54,11 @@ static void explain_server(const struct sw_mta *m, char **why)
 		r = asprintf(why, "%s is installed (%s), but %s; exempt the account it delivers as "
 				  "under [exempt] users", m->name, m->binary, m->problem);
 	else
-		r = asprintf(why, "%s is installed (%s) and delivers as %s '%s', which is not exempt; "
-				  "add it to [exempt] %s, or set mta = auto", m->name, m->binary,
-			     m->user ? "user" : "group", m->user ? m->user : m->group,
-			     m->user ? "users" : "groups");
+		r = asprintf(why,
+			     "%s is installed (%s) and delivers as %s '%s', which is not exempt; "
+			     "add it to [exempt] %s, or set mta = auto",
+			     m->name, m->binary, m->user ? "user" : "group",
+			     m->user ? m->user : m->group, m->user ? "users" : "groups");
 	if (r < 0)
 		*why = NULL;
 }
@@ -68,9 +69,11 @@ static void explain_listener(const struct sw_listener *w, bool exempt, char **wh
 	int r;
 
 	if (exempt)
-		r = asprintf(why, "%s (pid %d) listens on the mail port as UID %u, and the account it "
-				  "delivers as is not known; exempt that account under [exempt] and "
-				  "set mta = none", exe, (int)w->pid, w->uid);
+		r = asprintf(why,
+			     "%s (pid %d) listens on the mail port as UID %u, and the account it "
+			     "delivers as is not known; exempt that account under [exempt] and "
+			     "set mta = none",
+			     exe, (int)w->pid, w->uid);
 	else
 		r = asprintf(why, "%s (pid %d) listens on the mail port as UID %u, which is not "
 				  "exempt; add the UID to [exempt] users, or stop the program", exe,

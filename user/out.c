@@ -439,8 +439,7 @@ static int parse_rfc3339(const char *s, time_t *ret)
 	}
 	real = tm;
 	*ret = timegm(&real);
-	if (real.tm_mday != tm.tm_mday || real.tm_mon != tm.tm_mon || real.tm_hour != tm.tm_hour ||
-	    real.tm_sec != tm.tm_sec)
+	if (real.tm_mon != tm.tm_mon || real.tm_hour != tm.tm_hour || real.tm_sec != tm.tm_sec)
 		return -EINVAL;	/* there is no 31 February and no 25 o'clock */
 	if (!*s)
 		*ret = mktime(&tm);

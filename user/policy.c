@@ -62,6 +62,7 @@ void sw_policy_free(struct sw_policy *p)
 	for (i = 0; i < p->n_sources; i++)
 		free(p->sources[i]);
 	free(p->exempt);
+	free(p->exempt_index);
 	free(p->sources);
 	memset(p, 0, sizeof(*p));
 }
@@ -96,18 +97,63 @@ static uint8_t path_level(const char *path)
 	return n > UINT8_MAX ? UINT8_MAX : (uint8_t)n;
 }
 
+#define INDEX_MIN 64
+
+/* The slot of (kind, id) in the index: the one it is in, or the free one where it belongs. */
+static uint32_t *index_slot(const struct sw_policy *p, enum sw_kind kind, uint64_t id)
+{
+	uint64_t h = (id * _SW_KIND_MAX + kind) * 0x9e3779b97f4a7c15ULL;
+
+	for (size_t i = h >> 32;; i++) {
+		uint32_t *slot = &p->exempt_index[i & (p->n_index - 1)];
+		const struct sw_exempt *e = *slot ? &p->exempt[*slot - 1] : NULL;
+
+		if (!e || (e->kind == kind && e->id == id))
+			return slot;
+	}
+}
+
+static void fill_index(struct sw_policy *p)
+{
+	for (size_t i = 0; i < p->n_exempt; i++)
+		*index_slot(p, p->exempt[i].kind, p->exempt[i].id) = (uint32_t)i + 1;
+}
+
+/* Room for one more: a policy of a hundred thousand accounts is read in one go. */
+static int grow(struct sw_policy *p)
+{
+	size_t n_index = p->n_index ? p->n_index * 2 : INDEX_MIN;
+	struct sw_exempt *exempt;
+	uint32_t *fresh;
+
+	if (p->n_exempt < p->n_index / 2)
+		return 0;
+	exempt = reallocarray(p->exempt, n_index / 2, sizeof(*exempt));
+	if (!exempt)
+		return -ENOMEM;
+	p->exempt = exempt;
+	fresh = calloc(n_index, sizeof(*fresh));
+	if (!fresh)
+		return -ENOMEM;
+	free(p->exempt_index);
+	p->exempt_index = fresh;
+	p->n_index = n_index;
+	fill_index(p);
+	return 0;
+}
+
 int sw_policy_add_exempt(struct sw_policy *p, enum sw_kind kind, uint64_t id, const char *name,
 			 uint32_t source, uint32_t line)
 {
-	struct sw_exempt *grown;
+	uint32_t *slot;
 	char *copy;
+	int r = grow(p);
 
-	if (sw_policy_find(p, kind, id))
+	if (r < 0)
+		return r;
+	slot = index_slot(p, kind, id);
+	if (*slot)
 		return 0;
-	grown = reallocarray(p->exempt, p->n_exempt + 1, sizeof(*grown));
-	if (!grown)
-		return -ENOMEM;
-	p->exempt = grown;
 	copy = strdup(name);
 	if (!copy)
 		return -ENOMEM;
@@ -119,17 +165,30 @@ int sw_policy_add_exempt(struct sw_policy *p, enum sw_kind kind, uint64_t id, co
 		.line = line,
 		.level = kind == SW_KIND_CGROUP ? path_level(name) : 0,
 	};
+	*slot = (uint32_t)p->n_exempt;
 	return 0;
+}
+
+void sw_policy_drop_source(struct sw_policy *p, uint32_t source)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < p->n_exempt; i++) {
+		if (p->exempt[i].source == source)
+			free(p->exempt[i].name);
+		else
+			p->exempt[kept++] = p->exempt[i];
+	}
+	p->n_exempt = kept;
+	memset(p->exempt_index, 0, p->n_index * sizeof(*p->exempt_index));
+	fill_index(p);
 }
 
 const struct sw_exempt *sw_policy_find(const struct sw_policy *p, enum sw_kind kind, uint64_t id)
 {
-	size_t i;
+	const uint32_t *slot = p->n_index ? index_slot(p, kind, id) : NULL;
 
-	for (i = 0; i < p->n_exempt; i++)
-		if (p->exempt[i].kind == kind && p->exempt[i].id == id)
-			return &p->exempt[i];
-	return NULL;
+	return slot && *slot ? &p->exempt[*slot - 1] : NULL;
 }
 
 static const char *word(const char *const *words, size_t n, size_t i)

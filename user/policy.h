@@ -22,6 +22,12 @@ struct sw_exempt {
 	uint8_t level;		/* cgroups only: depth below the root, 1 and up */
 };
 
+/* Where a setting was written. */
+struct sw_place {
+	uint32_t source;	/* index into sw_policy.sources; 0: the built-in default */
+	uint32_t line;		/* 0: the source as a whole */
+};
+
 struct sw_policy {
 	enum sw_mode mode;
 	uint16_t deny_ports[SW_MAX_PORTS];
@@ -39,8 +45,12 @@ struct sw_policy {
 	uint32_t max_origins;	/* rows of the per-directory table */
 	uint32_t event_buffer;	/* bytes, a power of two and at least a page */
 
+	struct sw_place deny_at, count_at, local_at;	/* of deny_ports, count_ports, allow_local */
+
 	struct sw_exempt *exempt;
 	size_t n_exempt;
+	uint32_t *exempt_index;	/* hash table of positions in exempt + 1; 0: free */
+	size_t n_index;		/* its slots, a power of two, at least twice n_exempt */
 	char **sources;		/* [0] is "built-in default" */
 	size_t n_sources;
 };
@@ -59,6 +69,9 @@ int sw_policy_add_source(struct sw_policy *p, const char *text);
  * `name` is copied. 0 or -ENOMEM. */
 int sw_policy_add_exempt(struct sw_policy *p, enum sw_kind kind, uint64_t id, const char *name,
 			 uint32_t source, uint32_t line);
+
+/* Takes out every identity that `source` exempts. */
+void sw_policy_drop_source(struct sw_policy *p, uint32_t source);
 
 /* The entry that exempts (kind, id), or NULL. Owned by `p`. */
 const struct sw_exempt *sw_policy_find(const struct sw_policy *p, enum sw_kind kind, uint64_t id);

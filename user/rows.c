@@ -166,17 +166,47 @@ int sw_rows_verify_exempt(int map_fd, const struct sw_policy *p, uint32_t genera
 	return 0;
 }
 
+static int write_source(int map_fd, uint32_t generation, uint32_t source, const char *text)
+{
+	const struct sw_source_key key = { generation, source };
+	struct sw_source value = {};
+
+	snprintf(value.text, sizeof(value.text), "%s", text);
+	return bpf_map_update_elem(map_fd, &key, &value, BPF_ANY) < 0 ? -errno : 0;
+}
+
+void sw_rows_place(const struct sw_policy *p, struct sw_place at, struct sw_source *ret)
+{
+	const char *source = at.source < p->n_sources ? p->sources[at.source] : "unknown";
+
+	*ret = (struct sw_source){};
+	if (at.line)
+		snprintf(ret->text, sizeof(ret->text), "%s:%u", source, at.line);
+	else
+		snprintf(ret->text, sizeof(ret->text), "%s", source);
+}
+
 int sw_rows_write_sources(int map_fd, const struct sw_policy *p, uint32_t generation)
 {
-	for (size_t i = 0; i < p->n_sources; i++) {
-		struct sw_source_key key = { generation, (__u32)i };
-		struct sw_source text = {};
+	const struct {
+		uint32_t source;
+		struct sw_place at;
+	} settings[] = {
+		{ SW_SOURCE_DENY_PORTS, p->deny_at },
+		{ SW_SOURCE_COUNT_PORTS, p->count_at },
+		{ SW_SOURCE_ALLOW_LOCAL, p->local_at },
+	};
+	int r = 0;
 
-		snprintf(text.text, sizeof(text.text), "%s", p->sources[i]);
-		if (bpf_map_update_elem(map_fd, &key, &text, BPF_ANY) < 0)
-			return -errno;
+	for (size_t i = 0; i < p->n_sources && !r; i++)
+		r = write_source(map_fd, generation, (uint32_t)i, p->sources[i]);
+	for (size_t i = 0; i < ARRAY_SIZE(settings) && !r; i++) {
+		struct sw_source text;
+
+		sw_rows_place(p, settings[i].at, &text);
+		r = write_source(map_fd, generation, settings[i].source, text.text);
 	}
-	return 0;
+	return r;
 }
 
 /* Every key of such a map begins with its generation. */

@@ -32,6 +32,9 @@ int sw_rows_verify_exempt(int map_fd, const struct sw_policy *p, uint32_t genera
 /* The texts that rows refer to. 0 or -errno. */
 int sw_rows_write_sources(int map_fd, const struct sw_policy *p, uint32_t generation);
 
+/* A place as text for people: "FILE:LINE", or the source alone. Pure. */
+void sw_rows_place(const struct sw_policy *p, struct sw_place at, struct sw_source *ret);
+
 /* Deletes all rows whose first word is not `generation` (`keep` true) or is (`keep` false), in a
  * map keyed by generation with keys of up to 32 bytes. 0 or -errno. */
 int sw_rows_delete(int map_fd, uint32_t generation, bool keep);
