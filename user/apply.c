@@ -32,8 +32,12 @@ struct session {
 	int cgroup_fd;
 	char *cgroup_path;
 	char *staged;		/* directory to be published, or NULL: pins.dir is there */
-	bool new_exempt;	/* a larger sw_exempt takes the place of the pinned one */
+	struct sw_addrs locals;
+	bool replaced[_SW_MAP_MAX];	/* a larger map takes the place of the pinned one */
 };
+
+/* Maps whose rows belong to a generation. */
+static const enum sw_map_id keyed[] = { SW_MAP_EXEMPT, SW_MAP_SOURCES, SW_MAP_LOCAL };
 
 static void close_session(struct session *s)
 {
@@ -41,6 +45,7 @@ static void close_session(struct session *s)
 	sw_live_close(&s->live);
 	sw_closep(&s->cgroup_fd);
 	free(s->cgroup_path);
+	free(s->locals.item);
 	free(s->staged);
 	sw_pins_close(&s->pins);
 }
@@ -71,6 +76,9 @@ static int open_pins(const struct sw_target *t, struct sw_pins *pins)
 	if (r == -ENOTSUP)
 		return log_err(r, "%s is not on a BPF file system; mount one with 'mount -t bpf bpf "
 			       "/sys/fs/bpf' or give a directory on one to --pin-dir", t->pin_dir);
+	if (r == -EPERM && strchr(t->pin_dir, '.'))
+		return log_err(r, "cannot use the pin directory %s: a BPF file system takes no names with "
+			       "dots", t->pin_dir);
 	if (r == -EPERM || r == -EACCES)
 		return log_err(r, "cannot use the pin directory %s; run as root", t->pin_dir);
 	if (r < 0)
@@ -122,15 +130,15 @@ static uint32_t map_size(int fd)
 
 /* Room for two generations, since both are there while programs are swapped, and as much again
  * to grow. A pinned map that is too small is left to the running programs. */
-static void size_exempt(struct session *s, struct sw_load *l)
+static void size_map(struct session *s, struct sw_load *l, enum sw_map_id map, size_t rows)
 {
-	uint32_t need = (uint32_t)s->policy->n_exempt + 1;
-	int fd = s->live.map_fd[SW_MAP_EXEMPT];
+	uint32_t need = (uint32_t)rows + 1;
+	int fd = s->live.map_fd[map];
 
-	l->max_entries[SW_MAP_EXEMPT] = need * 4 < 4096 ? 4096 : need * 4;
+	l->max_entries[map] = need * 4 < 4096 ? 4096 : need * 4;
 	if (fd >= 0 && map_size(fd) < need * 2) {
-		l->map_fd[SW_MAP_EXEMPT] = -1;
-		s->new_exempt = true;
+		l->map_fd[map] = -1;
+		s->replaced[map] = true;
 	}
 }
 
@@ -140,7 +148,9 @@ static int load(struct session *s)
 	int r;
 
 	memcpy(l.map_fd, s->live.map_fd, sizeof(l.map_fd));
-	size_exempt(s, &l);
+	size_map(s, &l, SW_MAP_EXEMPT, s->policy->n_exempt);
+	size_map(s, &l, SW_MAP_SOURCES, s->policy->n_sources);
+	size_map(s, &l, SW_MAP_LOCAL, s->locals.n);
 	l.max_entries[SW_MAP_UID_STATS] = s->policy->max_uids;
 	l.max_entries[SW_MAP_ORIGINS] = s->policy->max_origins;
 	l.max_entries[SW_MAP_EVENTS] = s->policy->event_buffer;
@@ -188,17 +198,6 @@ static int write_control(const struct sw_kern *k)
 	       -errno : 0;
 }
 
-static int write_locals(const struct session *s)
-{
-	struct sw_addrs a = {};
-	int r = sw_locals_read(&a);
-
-	if (!r)
-		r = sw_locals_store(sw_kern_map_fd(&s->kern, SW_MAP_LOCAL), s->settings.generation, &a);
-	free(a.item);
-	return r;
-}
-
 /* Writes the new generation completely and reads it back, while nothing looks at it yet. */
 static int write_policy(const struct session *s)
 {
@@ -217,7 +216,7 @@ static int write_policy(const struct session *s)
 		r = sw_rows_write_sources(sw_kern_map_fd(&s->kern, SW_MAP_SOURCES), s->policy,
 					  generation);
 	if (!r)
-		r = write_locals(s);
+		r = sw_locals_store(sw_kern_map_fd(&s->kern, SW_MAP_LOCAL), generation, &s->locals);
 	if (!r)
 		r = write_overflow_rows(&s->kern);
 	if (!r)
@@ -228,16 +227,32 @@ static int write_policy(const struct session *s)
 /* Deletes the rows of the new generation (`keep` false) or of all others (`keep` true). */
 static int delete_rows(const struct session *s, bool keep)
 {
-	static const enum sw_map_id keyed[] = { SW_MAP_EXEMPT, SW_MAP_SOURCES, SW_MAP_LOCAL };
 	int r = 0;
 
 	for (size_t i = 0; i < ARRAY_SIZE(keyed); i++) {
-		int one = sw_rows_delete(sw_kern_map_fd(&s->kern, keyed[i]), s->settings.generation,
-					 keep);
+		int one = sw_rows_delete(sw_kern_map_fd(&s->kern, keyed[i]),
+					 &s->settings.generation, 1, keep);
 
 		if (one < 0)
 			r = one;
 	}
+	return r;
+}
+
+/* Rows of applies that were killed before they came into force, or before they removed the old
+ * ones. Left alone they would fill the tables, and no apply could write its own any more. */
+static int delete_strays(const struct sw_live *l)
+{
+	uint32_t used[_SW_HOOK_MAX];
+	size_t n = 0;
+	int r = 0;
+
+	for (int i = 0; i < _SW_HOOK_MAX; i++)
+		if (l->link[i].ours)
+			used[n++] = l->link[i].settings.generation;
+	for (size_t i = 0; i < ARRAY_SIZE(keyed) && !r; i++)
+		if (l->map_fd[keyed[i]] >= 0)
+			r = sw_rows_delete(l->map_fd[keyed[i]], used, n, true);
 	return r;
 }
 
@@ -247,13 +262,13 @@ static const char *pin_place(const struct session *s)
 	return s->staged ?: s->pins.dir;
 }
 
-/* A larger sw_exempt keeps the old one's pin until the programs that use it are in force. */
+/* A larger map gets the pin once the programs that use it are in force. */
 static int pin_maps(const struct session *s)
 {
 	for (int i = 0; i < _SW_MAP_MAX; i++) {
 		int r;
 
-		if (s->live.map_pinned[i])
+		if (s->live.map_pinned[i] || s->replaced[i])
 			continue;
 		r = sw_pins_put(pin_place(s), sw_map_names[i],
 				sw_kern_map_fd(&s->kern, (enum sw_map_id)i));
@@ -294,6 +309,16 @@ static int prepare(const struct sw_target *t, struct session *s)
 	if (r < 0)
 		return log_err(r, "cannot read what is pinned in %s", s->pins.dir);
 	sw_rows_settings(s->policy, &s->features, next_generation(&s->live), &s->settings);
+	/* The apply that was killed may have just swapped its programs in. */
+	if (s->live.exists)
+		r = wait_for_running_programs();
+	if (!r)
+		r = delete_strays(&s->live);
+	if (r < 0)
+		return log_err(r, "cannot remove what an interrupted apply left in %s", s->pins.dir);
+	r = sw_locals_read(&s->locals);
+	if (r < 0)
+		return log_err(r, "cannot read the addresses of this machine");
 	r = load(s);
 	if (r < 0)
 		return r;
@@ -318,21 +343,28 @@ static int switch_over(struct session *s)
 		r = sw_attach_swap(&s->kern, &s->live, s->cgroup_fd, pin_place(s));
 	if (!r && s->staged)
 		r = sw_pins_publish(&s->pins, s->staged);
+	/* Only what this apply made: the directory of another ABI may be in force. */
 	if (r < 0 && s->staged)
-		sw_pins_sweep(&s->pins, s->pins.dir);
+		sw_pins_discard(s->staged);
 	return r;
 }
 
 /* Nothing in here may undo the policy: it is in force. */
 static void clean_up(struct session *s)
 {
+	const struct sw_live_link *raw = &s->live.link[SW_HOOK_SOCK_CREATE];
 	int r = 0;
 
-	if (s->new_exempt)
-		r = sw_pins_put(s->pins.dir, sw_map_names[SW_MAP_EXEMPT],
-				sw_kern_map_fd(&s->kern, SW_MAP_EXEMPT));
-	if (!r && !s->settings.strict_raw)
+	for (int i = 0; i < _SW_MAP_MAX && !r; i++)
+		if (s->replaced[i])
+			r = sw_pins_put(s->pins.dir, sw_map_names[i],
+					sw_kern_map_fd(&s->kern, (enum sw_map_id)i));
+	if (!r && !s->settings.strict_raw) {
+		/* Before its rows go: without them it would refuse exempt identities too. */
+		if (raw->ours && raw->attached)
+			bpf_link_detach(raw->fd);
 		r = sw_pins_remove(s->pins.dir, sw_hooks[SW_HOOK_SOCK_CREATE].pin);
+	}
 	if (!r)
 		r = sw_pins_sweep(&s->pins, s->pins.dir);
 	if (r < 0)
@@ -357,7 +389,9 @@ int sw_apply(const struct sw_target *t, const struct sw_policy *p)
 		r = switch_over(&s);
 		if (r < 0) {
 			delete_rows(&s, false);
-			log_err(r, "cannot bring the policy into force on cgroup %s; %s", s.cgroup_path,
+			log_err(r, "cannot bring the policy into force on cgroup %s%s; %s", s.cgroup_path,
+				r == -EPERM ? ": another program is attached there or above in the exclusive "
+					      "way; find it with 'bpftool cgroup tree'" : "",
 				s.live.in_force ? "the running policy stays" : "nothing is in force");
 		}
 	}

@@ -73,6 +73,16 @@ static void undo(const struct sw_live *live, const char *dir, struct step *s)
 	}
 }
 
+/* A link of ours that another one took over from, on a cgroup that is no longer wanted. Closing
+ * it would do too, but later, when the rows it looks at may be gone. */
+static void retire(const struct sw_live *live, const struct step *s)
+{
+	const struct sw_live_link *old = &live->link[s->hook];
+
+	if (s->new_link_fd >= 0 && old->fd >= 0 && old->ours && old->attached)
+		bpf_link_detach(old->fd);
+}
+
 int sw_attach_swap(const struct sw_kern *k, const struct sw_live *live, int cgroup_fd,
 		   const char *dir)
 {
@@ -91,6 +101,8 @@ int sw_attach_swap(const struct sw_kern *k, const struct sw_live *live, int cgro
 	for (int i = n - 1; i >= 0 && r < 0; i--)
 		undo(live, dir, &step[i]);
 	for (int i = 0; i < n; i++) {
+		if (!r)
+			retire(live, &step[i]);
 		sw_closep(&step[i].old_prog_fd);
 		sw_closep(&step[i].new_link_fd);
 	}

@@ -3,11 +3,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <linux/capability.h>
 #include <netinet/in.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 
 #include "canary.h"
@@ -74,6 +76,28 @@ static int become_nobody(int cgroup_fd)
 	return 0;
 }
 
+/* Effective and permitted capabilities become `caps`, none of which may be new. */
+static int set_caps(uint32_t caps)
+{
+	struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct data[2] = { { .effective = caps, .permitted = caps } };
+
+	return syscall(SYS_capset, &head, data) < 0 ? -errno : 0;
+}
+
+/* The socket is closed at once; nothing is sent. The connects that follow have no capability. */
+static int try_raw(int *error)
+{
+	_cleanup_close_ int fd = -1;
+	int r = set_caps(1U << CAP_NET_RAW);
+
+	if (r < 0)
+		return r;
+	fd = socket(AF_INET, SOCK_RAW | SOCK_CLOEXEC, IPPROTO_RAW);
+	*error = fd < 0 ? errno : 0;
+	return set_caps(0);
+}
+
 static void child(int out, int cgroup_fd, uint16_t port)
 {
 	struct sw_canary c = {};
@@ -81,10 +105,14 @@ static void child(int out, int cgroup_fd, uint16_t port)
 
 	if (chdir("/") < 0)
 		_exit(1);
+	prctl(PR_SET_KEEPCAPS, 1);
 	r = become_nobody(cgroup_fd);
 	if (r < 0)
 		_exit(-r & 0xff);
 	prctl(PR_SET_PDEATHSIG, SIGKILL);	/* only now: changing ids clears it */
+	r = try_raw(&c.raw_error);
+	if (r < 0)
+		_exit(-r & 0xff);
 	for (int i = 0; i < _SW_CANARY_MAX; i++)
 		c.error[i] = try_connect((enum sw_canary_try)i, port);
 	_exit(write(out, &c, sizeof(c)) == sizeof(c) ? 0 : EIO);

@@ -17,11 +17,13 @@ enum sw_canary_try { SW_CANARY_V4, SW_CANARY_V6, SW_CANARY_MAPPED, _SW_CANARY_MA
 struct sw_canary {
 	/* What connect(2) said: 0 or a positive errno; EAFNOSUPPORT where the family is off. */
 	int error[_SW_CANARY_MAX];
+	/* What socket(2) said to a raw IPv4 socket, asked for with CAP_NET_RAW. */
+	int raw_error;
 };
 
 /*
- * Runs the three connects from the cgroup behind `cgroup_fd`, as SW_CANARY_UID, to `port`.
- * 0 with the results in `ret`; -errno when the child could not be run.
+ * Makes a raw socket and runs the three connects to `port` from the cgroup behind `cgroup_fd`, as
+ * SW_CANARY_UID. 0 with the results in `ret`; -errno when the child could not be run.
  */
 int sw_canary_run(int cgroup_fd, uint16_t port, struct sw_canary *ret);
 

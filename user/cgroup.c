@@ -80,13 +80,12 @@ static char *v2_mount_point(char *line)
 	return field;
 }
 
-/* -ENOENT: no v2 mount in sight. -EXDEV: some, but none shows the real root. */
+/* -ENOENT: no v2 mount in sight shows the real root. */
 static int find_mounted_root(int *ret_fd, char **ret_path)
 {
 	_cleanup_fclose_ FILE *f = fopen("/proc/self/mountinfo", "re");
 	_cleanup_free_ char *line = NULL;
 	size_t size = 0;
-	int seen = -ENOENT;
 
 	if (!f)
 		return -errno;
@@ -96,10 +95,8 @@ static int find_mounted_root(int *ret_fd, char **ret_path)
 
 		if (!point)
 			continue;
-		if (open_root(point, &fd) < 0) {
-			seen = -EXDEV;
-			continue;
-		}
+		if (open_root(point, &fd) < 0)
+			continue;	/* a part of the tree, or something is mounted over it */
 		*ret_path = strdup(point);
 		if (!*ret_path) {
 			close(fd);
@@ -108,10 +105,11 @@ static int find_mounted_root(int *ret_fd, char **ret_path)
 		*ret_fd = fd;
 		return 0;
 	}
-	return seen;
+	return -ENOENT;
 }
 
-/* The mount is detached at once: it lives as long as the descriptor does. */
+/* The mount is detached at once: it lives as long as the descriptor does. -EXDEV in a cgroup
+ * namespace, where this too shows a container's view only. */
 static int mount_private_root(int *ret_fd, char **ret_path)
 {
 	char dir[] = "/tmp/smtpwall-cgroup2-XXXXXX";

@@ -215,6 +215,9 @@ void sw_health_canary(const struct sw_live *l, int cgroup_fd, struct sw_texts *p
 		expected++;
 		judge_answer(l, (enum sw_canary_try)i, c.error[i], problems);
 	}
+	if (l->settings.strict_raw && l->settings.mode != SW_MODE_OBSERVE && !c.raw_error)
+		sw_texts_add(problems, "a raw socket of an account without exemption was NOT refused "
+			     "although strict = yes");
 	counted = canary_count(l) - before;
 	if (counted != expected)
 		sw_texts_add(problems, "%u test connects were made, but %llu counted", expected,

@@ -9,7 +9,8 @@
 #include "pins.h"
 #include "util.h"
 
-/* Unpins everything and waits for the kernel to let go of the programs. */
+/* Unpins everything and waits for the kernel to let go of the programs; without a cgroup
+ * (cgroup_fd -1) there is nothing to wait for. */
 static int take_down(struct sw_pins *pins, const struct sw_live *live, int cgroup_fd)
 {
 	uint32_t prog_id[_SW_HOOK_MAX];
@@ -20,6 +21,8 @@ static int take_down(struct sw_pins *pins, const struct sw_live *live, int cgrou
 	r = sw_pins_sweep(pins, NULL);
 	if (r < 0)
 		return log_err(r, "cannot remove the pins in %s", pins->root);
+	if (cgroup_fd < 0)
+		return 0;
 	r = sw_attach_wait_gone(cgroup_fd, prog_id);
 	if (r == -ETIME)
 		return log_err(-EBUSY, "the programs are still attached: another process holds their "
@@ -55,7 +58,7 @@ int sw_off(const struct sw_target *t)
 		live.link[i].fd = -1;
 	}
 	r = sw_cgroup_open(t->cgroup, &cgroup_fd, &path);
-	if (r < 0)
+	if (r < 0 && r != -ENOENT)	/* a cgroup that was removed took its programs along */
 		log_err(r, "cannot open cgroup %s", t->cgroup ?: "v2 root");
 	else
 		r = take_down(&pins, &live, cgroup_fd);

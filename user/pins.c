@@ -21,6 +21,8 @@
 #define BPFFS "/sys/fs/bpf"
 #define LINK_PREFIX "link_"
 
+#define MAX_TRIES 100	/* of a directory that others remove at the same time */
+
 static bool on_bpffs(const char *path)
 {
 	struct statfs fs;
@@ -39,7 +41,7 @@ static int make_root(const char *root)
 	if (!strncmp(root, BPFFS "/", strlen(BPFFS "/")) && !on_bpffs(BPFFS) &&
 	    mount("bpf", BPFFS, "bpf", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=0700") < 0)
 		return -errno;
-	for (char *slash = path + 1; slash; *slash = '/') {
+	for (char *slash = path; slash; *slash = '/') {
 		slash = strchr(slash + 1, '/');
 		if (slash)
 			*slash = '\0';
@@ -56,7 +58,7 @@ static int make_root(const char *root)
 		if (!slash)
 			break;
 	}
-	return on_bpffs(root) ? 0 : -ENOTSUP;
+	return 0;
 }
 
 /* Opens and locks `root`; -ESTALE when it was removed in between, and the caller tries again. */
@@ -64,9 +66,14 @@ static int lock_root(const char *root, int *ret)
 {
 	_cleanup_close_ int fd = open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	struct stat locked, now;
+	struct statfs fs;
 
 	if (fd < 0)
+		return errno == ENOENT ? -ESTALE : -errno;
+	if (fstatfs(fd, &fs) < 0)
 		return -errno;
+	if ((unsigned long)fs.f_type != BPF_FS_MAGIC)
+		return -ENOTSUP;
 	if (flock(fd, LOCK_EX | LOCK_NB) < 0)
 		return errno == EWOULDBLOCK ? -EAGAIN : -errno;
 	if (fstat(fd, &locked) < 0 || stat(root, &now) < 0 || locked.st_ino != now.st_ino)
@@ -77,13 +84,13 @@ static int lock_root(const char *root, int *ret)
 
 static int open_for_writing(const char *root, int *ret)
 {
-	int r;
+	int r = -ESTALE;
 
-	do {
+	for (int i = 0; i < MAX_TRIES && r == -ESTALE; i++) {
 		r = make_root(root);
 		if (!r)
 			r = lock_root(root, ret);
-	} while (r == -ESTALE);
+	}
 	return r;
 }
 
@@ -114,6 +121,9 @@ int sw_pins_open(const char *pin_dir, bool write, struct sw_pins *ret)
 
 void sw_pins_close(struct sw_pins *p)
 {
+	/* Made by us perhaps and never filled: it goes. One with anything in it stays. */
+	if (p->lock_fd >= 0)
+		rmdir(p->root);
 	free(p->dir);
 	free(p->root);
 	if (p->lock_fd >= 0)
@@ -162,15 +172,20 @@ int sw_pins_remove(const char *dir, const char *name)
 
 int sw_pins_stage(const struct sw_pins *p, char **ret)
 {
-	_cleanup_free_ char *path = NULL;
+	/* A loader that died may have left a directory with our process id. */
+	for (unsigned int n = (unsigned int)getpid();; n++) {
+		_cleanup_free_ char *path = NULL;
 
-	/* No dots: bpffs refuses them with EPERM. */
-	if (asprintf(&path, "%s/new%d", p->root, (int)getpid()) < 0)
-		return -ENOMEM;
-	if (mkdir(path, 0700) < 0)
-		return -errno;
-	*ret = TAKE_PTR(path);
-	return 0;
+		/* No dots: bpffs refuses them with EPERM. */
+		if (asprintf(&path, "%s/new%u", p->root, n) < 0)
+			return -ENOMEM;
+		if (mkdir(path, 0700) == 0) {
+			*ret = TAKE_PTR(path);
+			return 0;
+		}
+		if (errno != EEXIST)
+			return -errno;
+	}
 }
 
 int sw_pins_publish(struct sw_pins *p, const char *staged)
@@ -221,6 +236,11 @@ static int remove_dir(const char *dir)
 	return r;
 }
 
+int sw_pins_discard(const char *staged)
+{
+	return remove_dir(staged);
+}
+
 int sw_pins_sweep(struct sw_pins *p, const char *keep)
 {
 	DIR *d = opendir(p->root);
@@ -247,7 +267,5 @@ int sw_pins_sweep(struct sw_pins *p, const char *keep)
 	}
 	closedir(d);
 	p->exists = access(p->dir, F_OK) == 0;
-	if (!r && !keep && rmdir(p->root) < 0 && errno != ENOTEMPTY)
-		r = -errno;
 	return r;
 }

@@ -24,6 +24,8 @@ struct sw_pins {
  * -errno. `ret` is written on success only; free it with sw_pins_close().
  */
 int sw_pins_open(const char *pin_dir, bool write, struct sw_pins *ret);
+
+/* Gives up the lock; PIN_DIR goes when nothing is in it. */
 void sw_pins_close(struct sw_pins *p);
 
 /* Opens the pinned object `name` in dir; a descriptor or -errno. Read-only descriptors of maps
@@ -43,9 +45,12 @@ int sw_pins_stage(const struct sw_pins *p, char **ret);
 /* Renames `staged` to p->dir. 0; -EEXIST when p->dir is there already; other -errno. */
 int sw_pins_publish(struct sw_pins *p, const char *staged);
 
+/* Removes a directory made by sw_pins_stage() that is not to be published. 0 or -errno. */
+int sw_pins_discard(const char *staged);
+
 /* Removes every directory of ours in PIN_DIR except `keep` (a path, or NULL), with what they
  * hold: stagings of loaders that died, other ABI versions, and with NULL everything. Links go
- * first. PIN_DIR itself goes when nothing is left in it. */
+ * first. */
 int sw_pins_sweep(struct sw_pins *p, const char *keep);
 
 #endif

@@ -218,7 +218,15 @@ static uint32_t generation_of(const void *key)
 	return g;
 }
 
-int sw_rows_delete(int map_fd, uint32_t generation, bool keep)
+static bool is_listed(uint32_t generation, const uint32_t *list, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (list[i] == generation)
+			return true;
+	return false;
+}
+
+int sw_rows_delete(int map_fd, const uint32_t *generation, size_t n_generations, bool keep)
 {
 	struct sw_map_dump d;
 	size_t n = 0;
@@ -229,7 +237,7 @@ int sw_rows_delete(int map_fd, uint32_t generation, bool keep)
 	if (r < 0)
 		return r;
 	for (size_t i = 0; i < d.n; i++)
-		if ((generation_of(sw_map_key(&d, i)) == generation) == !keep)
+		if (is_listed(generation_of(sw_map_key(&d, i)), generation, n_generations) != keep)
 			memmove(d.keys + n++ * d.key_size, sw_map_key(&d, i), d.key_size);
 	count = (__u32)n;
 	if (n && bpf_map_delete_batch(map_fd, d.keys, &count, NULL) < 0)

@@ -35,9 +35,9 @@ int sw_rows_write_sources(int map_fd, const struct sw_policy *p, uint32_t genera
 /* A place as text for people: "FILE:LINE", or the source alone. Pure. */
 void sw_rows_place(const struct sw_policy *p, struct sw_place at, struct sw_source *ret);
 
-/* Deletes all rows whose first word is not `generation` (`keep` true) or is (`keep` false), in a
- * map keyed by generation with keys of up to 32 bytes. 0 or -errno. */
-int sw_rows_delete(int map_fd, uint32_t generation, bool keep);
+/* Deletes all rows whose first word is none of the `n` generations (`keep` true) or is one of
+ * them (`keep` false), in a map keyed by generation. 0 or -errno. */
+int sw_rows_delete(int map_fd, const uint32_t *generation, size_t n, bool keep);
 
 /* Highest generation any row of the map belongs to; 0 for an empty map. */
 uint32_t sw_rows_newest(int map_fd);
