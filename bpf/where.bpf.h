@@ -18,18 +18,35 @@ _Static_assert(SW_ARGV_LEN > SW_NAME_MASK, "the walk may spill a whole component
 #define sw_offset(type, field)	bpf_core_field_offset(struct type, field)
 #define sw_probe(dst, addr)	bpf_probe_read_kernel(&(dst), sizeof(dst), (void *)(addr))
 
-/* One step towards the root. True while there may be more above; *name is then the dentry whose
- * name comes next in the path, or 0 where a mount point was crossed. */
-static __always_inline bool sw_walk_up(struct sw_walk *w, __u64 *name, __u64 *parent)
+/* What a walk needs of a dentry, as it lies in every kernel so far: one read instead of three.
+ * Kernels that lay it out otherwise are noticed below. */
+struct sw_dentry {
+	__u64 parent;
+	__u32 hash;
+	__u32 len;
+	__u64 name;
+};
+
+static __always_inline void sw_read_dentry(struct sw_dentry *d, __u64 from)
+{
+	const __u32 at = sw_offset(dentry, d_parent);
+
+	/* Constants once libbpf has relocated them: only one branch is ever loaded. */
+	if (sw_offset(dentry, d_name.len) == at + __builtin_offsetof(struct sw_dentry, len) &&
+	    sw_offset(dentry, d_name.name) == at + __builtin_offsetof(struct sw_dentry, name)) {
+		sw_probe(*d, from + at);
+		return;
+	}
+	sw_probe(d->parent, from + at);
+	sw_probe(d->len, from + sw_offset(dentry, d_name.len));
+	sw_probe(d->name, from + sw_offset(dentry, d_name.name));
+}
+
+/* From the root of a mount to the directory it is mounted on; false at the root of all. */
+static __always_inline bool sw_walk_cross(struct sw_walk *w)
 {
 	__u64 up = 0, mnt = 0, root = 0;
 
-	*name = 0;
-	sw_probe(*parent, w->dentry + sw_offset(dentry, d_parent));
-	if (w->dentry != w->mnt_root && w->dentry != *parent) {
-		*name = w->dentry;
-		return true;
-	}
 	sw_probe(mnt, w->mnt + sw_offset(mount, mnt_parent));
 	if (!mnt || mnt == w->mnt)
 		return false;
@@ -41,43 +58,70 @@ static __always_inline bool sw_walk_up(struct sw_walk *w, __u64 *name, __u64 *pa
 	return true;
 }
 
-/* Writes the path of w.walk backwards; false when its front does not fit. */
-static __always_inline bool sw_walk_prepend(struct sw_where *w, __u64 name)
+/* Writes one name in front of the path; false when it does not fit. */
+static __always_inline bool sw_walk_prepend(struct sw_where *w, __u32 len, __u64 name)
 {
-	struct qstr q = {};
-	__u32 off = w->walk.off, len;
+	__u32 off = w->walk.off;
 
-	sw_probe(q.len, name + sw_offset(dentry, d_name.len));
-	sw_probe(q.name, name + sw_offset(dentry, d_name.name));
-	len = q.len & SW_NAME_MASK;
+	len &= SW_NAME_MASK;
 	if (off < len + 1)
 		return false;
 	off = (off - len - 1) & (SW_PATH_LEN - 1);
 	w->path[off] = '/';
 	/* Exactly the name: the slash that follows it is there already. */
-	bpf_probe_read_kernel(w->path + off + 1, len, q.name);
+	bpf_probe_read_kernel(w->path + off + 1, len, (void *)name);
 	w->walk.off = off;
 	return true;
 }
 
-static __noinline int sw_walk_path(struct sw_where *w)
+/* The caller's own mount, by plain loads: that is most of the path, and a third of the time.
+ * True when the root of the mount was reached. */
+static __always_inline bool sw_walk_typed(struct sw_where *w, struct dentry *d)
 {
+	for (int i = 0; i < SW_PATH_STEPS; i++) {
+		struct dentry *parent = d->d_parent;
+
+		if ((__u64)d == w->walk.mnt_root || d == parent)
+			return true;
+		if (!sw_walk_prepend(w, d->d_name.len, (__u64)d->d_name.name))
+			return false;
+		d = parent;
+	}
+	return false;
+}
+
+/* The mounts above it. True when the root of all was reached. */
+static __always_inline bool sw_walk_probed(struct sw_where *w)
+{
+	for (int i = 0; i < SW_PATH_STEPS; i++) {
+		bool top = w->walk.dentry == w->walk.mnt_root;
+		struct sw_dentry d = {};
+
+		if (!top)
+			sw_read_dentry(&d, w->walk.dentry);
+		if (top || d.parent == w->walk.dentry) {
+			if (!sw_walk_cross(&w->walk))
+				return true;
+			continue;
+		}
+		if (!sw_walk_prepend(w, d.len, d.name))
+			return false;
+		w->walk.dentry = d.parent;
+	}
+	return false;
+}
+
+static __noinline int sw_walk_path(struct sw_where *w, struct dentry *dentry)
+{
+	bool whole = true;
+
 	w->walk.off = SW_PATH_LEN - 1;
 	w->path[SW_PATH_LEN - 1] = '\0';
-	w->flags = SW_PATH_CUT;
-	for (int i = 0; i < SW_PATH_STEPS; i++) {
-		__u64 name, parent = 0;
-
-		if (!sw_walk_up(&w->walk, &name, &parent)) {
-			w->flags = 0;
-			break;
-		}
-		if (!name)
-			continue;
-		if (!sw_walk_prepend(w, name))
-			break;
-		w->walk.dentry = parent;
+	if (sw_settings.has_task_btf && dentry) {
+		whole = sw_walk_typed(w, dentry);
+		w->walk.dentry = w->walk.mnt_root;
 	}
+	w->flags = whole && sw_walk_probed(w) ? 0 : SW_PATH_CUT;
 	if (w->walk.off == SW_PATH_LEN - 1) {	/* the root itself */
 		w->walk.off = SW_PATH_LEN - 2;
 		w->path[SW_PATH_LEN - 2] = '/';
@@ -128,7 +172,7 @@ static __always_inline void sw_read_where(struct task_struct *task, struct sw_wh
 	w->walk.mnt_root = 0;
 	sw_probe(w->walk.mnt_root, (__u64)vfsmnt + sw_offset(vfsmount, mnt_root));
 	w->walk.steps = 0;
-	sw_walk_path(w);
+	sw_walk_path(w, dentry);
 	sw_read_argv(task, w);	/* after the path, which may have spilled into argv */
 }
 
