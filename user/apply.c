@@ -76,6 +76,9 @@ static int open_pins(const struct sw_target *t, struct sw_pins *pins)
 	if (r == -ENOTSUP)
 		return log_err(r, "%s is not on a BPF file system; mount one with 'mount -t bpf bpf "
 			       "/sys/fs/bpf' or give a directory on one to --pin-dir", t->pin_dir);
+	if (r == -EEXIST)
+		return log_err(r, "others own the pin directory %s or may write to it, and could undo the "
+			       "policy; find out who made it, and remove it", t->pin_dir);
 	if (r == -EPERM && strchr(t->pin_dir, '.'))
 		return log_err(r, "cannot use the pin directory %s: a BPF file system takes no names with "
 			       "dots", t->pin_dir);

@@ -9,6 +9,7 @@
 
 #include "config.h"
 #include "config_int.h"
+#include "out.h"
 #include "util.h"
 
 #define MAX_FILE	(1024 * 1024)	/* bytes of one configuration file */
@@ -35,7 +36,7 @@ static void clean(char *text)
 static int diag_add(struct sw_diag *d, const char *file, unsigned int line, const char *fmt,
 		    va_list ap)
 {
-	_cleanup_free_ char *what = NULL;
+	_cleanup_free_ char *what = NULL, *line_text = NULL;
 	char **grown, *text;
 	int r;
 
@@ -51,9 +52,14 @@ static int diag_add(struct sw_diag *d, const char *file, unsigned int line, cons
 	if (!grown)
 		return -ENOMEM;
 	d->text = grown;
-	if (asprintf(&text, "%s:%u: %s", file, line, what) < 0)
+	if (asprintf(&line_text, "%s:%u: %s", file, line, what) < 0) {
+		line_text = NULL;
 		return -ENOMEM;
-	clean(text);
+	}
+	clean(line_text);
+	text = sw_escape(line_text, true);	/* and no bytes that are not UTF-8 */
+	if (!text)
+		return -ENOMEM;
 	d->text[d->n++] = text;
 	return 0;
 }

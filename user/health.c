@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include <bpf/bpf.h>
 #include <errno.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 
 #include "canary.h"
 #include "cgroup.h"
@@ -11,6 +13,7 @@
 #include "util.h"
 
 #define MAX_EFFECTIVE 64
+#define TURN_MS 5000	/* a canary takes a few milliseconds */
 
 void sw_texts_add(struct sw_texts *t, const char *fmt, ...)
 {
@@ -197,7 +200,18 @@ static void judge_answer(const struct sw_live *l, enum sw_canary_try t, int erro
 			     strerror(error), strerror(l->settings.refuse_errno));
 }
 
-void sw_health_canary(const struct sw_live *l, int cgroup_fd, struct sw_texts *problems)
+/* One canary at a time on a cgroup, or each would count the other's connects too. Anybody may
+ * lock a directory; whoever holds it for long is no canary and is not waited for. */
+static void take_turn(int cgroup_fd)
+{
+	for (int i = 0; i < TURN_MS; i++) {
+		if (flock(cgroup_fd, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK)
+			break;
+		poll(NULL, 0, 1);
+	}
+}
+
+static void send_canary(const struct sw_live *l, int cgroup_fd, struct sw_texts *problems)
 {
 	uint64_t before = canary_count(l), counted;
 	unsigned int expected = 0;
@@ -222,4 +236,11 @@ void sw_health_canary(const struct sw_live *l, int cgroup_fd, struct sw_texts *p
 	if (counted != expected)
 		sw_texts_add(problems, "%u test connects were made, but %llu counted", expected,
 			     (unsigned long long)counted);
+}
+
+void sw_health_canary(const struct sw_live *l, int cgroup_fd, struct sw_texts *problems)
+{
+	take_turn(cgroup_fd);
+	send_canary(l, cgroup_fd, problems);
+	flock(cgroup_fd, LOCK_UN);
 }

@@ -8,6 +8,7 @@
 #include "commands.h"
 #include "log.h"
 #include "options.h"
+#include "out.h"
 #include "util.h"
 
 static const struct command {
@@ -47,6 +48,16 @@ static void fill_standard_fds(void)
 		close(fd);
 }
 
+/* What could not be written is an error, whatever the command found. */
+static int finish(int status)
+{
+	int r = sw_out_flush(stdout);
+
+	if (r < 0 && status <= SW_EXIT_BAD)
+		return log_err(SW_EXIT_KERNEL, "cannot write the output: %s", strerror(-r));
+	return status;
+}
+
 int main(int argc, char **argv)
 {
 	fill_standard_fds();
@@ -64,6 +75,6 @@ int main(int argc, char **argv)
 	}
 	for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
 		if (!strcmp(argv[1], commands[i].name))
-			return commands[i].run(argc - 1, argv + 1);
+			return finish(commands[i].run(argc - 1, argv + 1));
 	return log_err(SW_EXIT_USAGE, "unknown command '%s'; see smtpwall --help", argv[1]);
 }

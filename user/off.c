@@ -44,6 +44,9 @@ int sw_off(const struct sw_target *t)
 	if (r == -EAGAIN)
 		return log_err(r, "another smtpwall is changing %s right now; nothing was changed, try "
 			       "again when it is done", t->pin_dir);
+	if (r == -EEXIST)
+		return log_err(r, "others own the pin directory %s or may write to it; find out who made "
+			       "it, and remove it", t->pin_dir);
 	if (r < 0)
 		return log_err(r, "cannot open the pin directory %s", t->pin_dir);
 	r = sw_live_open(pins.dir, &live);

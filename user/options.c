@@ -111,8 +111,13 @@ static int take_common(int c, struct sw_options *o)
 
 static int bad_option(char **argv, int c)
 {
+	char letter[] = { '-', (char)optopt, '\0' };
 	const char *what = argv[optind - 1];
 
+	/* An unknown letter, perhaps one of several in a word: optind may still be at the word
+	 * before. Known letters are long options that were given an argument. */
+	if (c == '?' && optopt > ' ' && optopt < SW_OPT_OWN && !strchr("qvh", optopt))
+		what = letter;
 	if (c == ':')
 		return log_err(SW_EXIT_USAGE, "option '%s' needs an argument; see smtpwall %s --help",
 			       what, argv[0]);

@@ -74,9 +74,13 @@ static int lock_root(const char *root, int *ret)
 		return -errno;
 	if ((unsigned long)fs.f_type != BPF_FS_MAGIC)
 		return -ENOTSUP;
+	if (fstat(fd, &locked) < 0)
+		return -errno;
+	if (locked.st_uid != geteuid() || locked.st_mode & (S_IWGRP | S_IWOTH))
+		return -EEXIST;
 	if (flock(fd, LOCK_EX | LOCK_NB) < 0)
 		return errno == EWOULDBLOCK ? -EAGAIN : -errno;
-	if (fstat(fd, &locked) < 0 || stat(root, &now) < 0 || locked.st_ino != now.st_ino)
+	if (stat(root, &now) < 0 || locked.st_ino != now.st_ino)
 		return -ESTALE;
 	*ret = TAKE_FD(fd);
 	return 0;

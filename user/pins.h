@@ -20,7 +20,8 @@ struct sw_pins {
 /*
  * Opens the pin directory. With `write` it is created (0700) where missing, bpffs is mounted at
  * /sys/fs/bpf when that is where it should be and is not, and the lock is taken.
- * 0; -EAGAIN when another loader holds the lock; -ENOTSUP when the place is not on bpffs; other
+ * 0; -EAGAIN when another loader holds the lock; -ENOTSUP when the place is not on bpffs; -EEXIST
+ * when a directory is there that others own or may write to, and with it what is pinned; other
  * -errno. `ret` is written on success only; free it with sw_pins_close().
  */
 int sw_pins_open(const char *pin_dir, bool write, struct sw_pins *ret);

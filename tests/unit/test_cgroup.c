@@ -22,7 +22,7 @@ static const struct {
 	  "/sys/fs/cgroup/unified" },
 	{ "30 24 0:26 / /sys/fs/cgroup rw,nosuid shared:9 - cgroup2 cgroup2 rw,nsdelegate",
 	  "/sys/fs/cgroup" },
-	{ "30 24 0:26 / /a rw shared:9 master:2 propagate_from:3 unbindable - cgroup2 none rw", "/a" },
+	{ "30 24 0:26 / /a rw shared:9 master:2 propagate_from:3 - cgroup2 none rw", "/a" },
 	{ "30 24 0:26 /docker/1 /mnt/part rw - cgroup2 cgroup2 rw", "/mnt/part" },
 	{ "30 24 0:26 / /with\\040blank rw - cgroup2 c rw", "/with blank" },
 	{ "30 24 0:26 / /tab\\011and\\012newline rw - cgroup2 c rw", "/tab\tand\nnewline" },

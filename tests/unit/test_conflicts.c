@@ -94,7 +94,7 @@ static void test_csf(void **state)
 {
 	static const struct { const char *text; size_t n; } rows[] = {
 		{ "SMTP_BLOCK = \"1\"\n", 1 },
-		{ "TESTING = \"0\"\n\n# text\nSMTP_BLOCK = \"1\"\nSMTP_PORTS = \"25,465,587\"\n", 1 },
+		{ "TESTING = \"0\"\n\n# text\nSMTP_BLOCK = \"1\"\nSMTP_PORTS = \"25\"\n", 1 },
 		{ "SMTP_BLOCK=\"1\"\n", 1 },
 		{ "  SMTP_BLOCK   =   \"1\"  \r\n", 1 },
 		{ "SMTP_BLOCK = \"1\"", 1 },		/* no newline at the end */

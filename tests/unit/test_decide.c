@@ -393,7 +393,9 @@ static void test_nothing_is_asked_in_vain(void **state)
 
 static void test_port_kind(void **state)
 {
-	struct sw_settings set = { .ports = { 25, 2525, 465, 587 }, .n_deny_ports = 2, .n_ports = 4 };
+	struct sw_settings set = {
+		.ports = { 25, 2525, 465, 587 }, .n_deny_ports = 2, .n_ports = 4,
+	};
 
 	(void)state;
 	assert_int_equal(sw_port_kind(&set, 25), SW_PORT_DENY);

@@ -205,7 +205,8 @@ static void test_errors(void **state)
 
 		assert_int_equal(parse(rows[i].line, &t, &o, STDERR_FILENO), SW_EXIT_USAGE);
 		assert_string_equal(o.state_dir, "untouched");
-		if (!strstr(printed, rows[i].word) || strchr(printed, '\n') != strrchr(printed, '\n'))
+		if (!strstr(printed, rows[i].word) ||
+		    strchr(printed, '\n') != strrchr(printed, '\n'))
 			fail_msg("%s: %s", rows[i].line, printed);
 	}
 }

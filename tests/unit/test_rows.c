@@ -169,16 +169,14 @@ static void test_exempt_rows(void **state)
 	struct sw_exempt_key *key;
 	struct sw_exempt_val *val;
 	struct sw_policy p;
-	int source;
+	uint32_t file;
 
 	(void)state;
 	assert_int_equal(sw_policy_default(&p), 0);
-	source = sw_policy_add_source(&p, "/etc/smtpwall/smtpwall.conf");
-	assert_true(source > 0);
-	assert_int_equal(sw_policy_add_exempt(&p, SW_KIND_GID, 4294967294U, "g", (uint32_t)source, 12),
-			 0);
-	assert_int_equal(sw_policy_add_exempt(&p, SW_KIND_CGROUP, 1ULL << 40, "/c", (uint32_t)source,
-					      13), 0);
+	file = (uint32_t)sw_policy_add_source(&p, "/etc/smtpwall/smtpwall.conf");
+	assert_int_equal(file, 1);
+	assert_int_equal(sw_policy_add_exempt(&p, SW_KIND_GID, 4294967294U, "g", file, 12), 0);
+	assert_int_equal(sw_policy_add_exempt(&p, SW_KIND_CGROUP, 1ULL << 40, "/c", file, 13), 0);
 	assert_int_equal(sw_rows_exempt(&p, 42, &key, &val), 0);
 	for (size_t i = 0; i < p.n_exempt; i++) {
 		assert_int_equal(key[i].generation, 42);
