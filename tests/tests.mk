@@ -21,7 +21,8 @@ $(O)/tests/kernel/test_%: $(O)/tests/kernel/test_%.o $(KLIB_O) $(LIB_O)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(CFLAGS) $^ $(LDLIBS) -lcmocka -lpthread -o $@
 
-$(O)/attack: $(O)/tests/kernel/attack_main.o $(filter-out %/wall.o,$(KLIB_O))
+$(O)/attack: $(O)/tests/kernel/attack_main.o $(filter $(O)/tests/kernel/attack% \
+		$(O)/tests/kernel/netlab%,$(KLIB_O))
 	$(call say,LD,$@)
 	$(Q)$(CC) $(CFLAGS) $^ -lpthread -o $@
 
