@@ -31,7 +31,7 @@ static __always_inline int sw_connect(struct bpf_sock_addr *ctx, const struct sw
 		if (sw_throttled(account, now))
 			sw_bump(SW_CTR_EVENTS_THROTTLED);
 		else
-			sw_send_event(ctx, f, &d, family);
+			sw_report(ctx, f, &d, family);
 	}
 	if (d.verdict == SW_ALLOW || d.verdict == SW_OBSERVE)
 		return SW_HOOK_PASS;

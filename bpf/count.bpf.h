@@ -50,23 +50,27 @@ static __always_inline void sw_sketch(struct sw_origin *o, const __u32 addr[4])
 		o->sketch[word] |= bit;
 }
 
-/* A new origin row. Only the task whose insert succeeds fills it in, in place. */
-static __noinline int sw_origin_make(const struct sw_origin_key *key, __u32 with_where)
+/* A new origin row. Only the task whose insert succeeds fills it in, in place. Global, with
+ * scalars only (all that 5.10 takes): the verifier then looks at the path walk once, not once
+ * for each way that leads here. */
+int sw_origin_make(__u32 uid, __u32 dev, __u64 ino);
+__noinline int sw_origin_make(__u32 uid, __u32 dev, __u64 ino)
 {
+	struct sw_origin_key key = { .uid = uid, .dev = dev, .ino = ino };
 	__u32 zero = 0;
 	struct sw_origin *o = bpf_map_lookup_elem(&sw_zero, &zero);
 	int r;
 
 	if (!o)
 		return -1;
-	r = bpf_map_update_elem(&sw_origins, key, o, BPF_NOEXIST);
+	r = bpf_map_update_elem(&sw_origins, &key, o, BPF_NOEXIST);
 	if (r)
 		return r;
-	o = bpf_map_lookup_elem(&sw_origins, key);
+	o = bpf_map_lookup_elem(&sw_origins, &key);
 	if (!o)
 		return -1;
 	o->first_ns = sw_coarse_now();
-	if (with_where)
+	if (dev != SW_DEV_NONE)
 		sw_read_where(sw_current(), &o->where);
 	o->filled = 1;
 	return 0;
@@ -90,7 +94,7 @@ static __always_inline struct sw_origin *sw_origin_row(struct sw_origin_key *key
 		if (o)
 			return o;
 	}
-	if (!sw_origin_make(key, !special) && account && !special)
+	if (!sw_origin_make(key->uid, key->dev, key->ino) && account && !special)
 		__sync_fetch_and_add(&account->origins, 1);
 	o = bpf_map_lookup_elem(&sw_origins, key);
 	if (o)

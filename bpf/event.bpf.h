@@ -52,8 +52,28 @@ static __always_inline void sw_event_caller(struct sw_event *e, struct task_stru
 	e->cgroup_id = bpf_get_current_cgroup_id();
 }
 
-static __noinline int sw_send_event(struct bpf_sock_addr *ctx, const struct sw_flow *f,
-				    const struct sw_decision *d, __u32 family)
+/* What the hook found, in one register: see sw_send_event(). */
+static __always_inline __u64 sw_pack(const struct sw_decision *d, __u16 port, __u32 family)
+{
+	return (__u64)d->charge.uid << 32 | (__u64)port << 16 | d->charge.row << 12 |
+	       (family == 6 ? 1 << 8 : 0) | d->reason << 4 | d->verdict;
+}
+
+static __always_inline void sw_unpack(struct sw_event *e, __u64 found)
+{
+	e->charged_uid = found >> 32;
+	e->dport = found >> 16;
+	e->charged_row = found >> 12 & 15;
+	e->family = found >> 8 & 1 ? 6 : 4;
+	e->reason = found >> 4 & 15;
+	e->verdict = found & 15;
+}
+
+/* Global, with scalars only (all that 5.10 takes): the verifier then looks at the path walk
+ * once, not once for each way that leads here. */
+int sw_send_event(struct bpf_sock_addr *ctx, __u64 found, __u64 addr_high, __u64 addr_low);
+__noinline int sw_send_event(struct bpf_sock_addr *ctx, __u64 found, __u64 addr_high,
+			     __u64 addr_low)
 {
 	struct sw_event *e = bpf_ringbuf_reserve(&sw_events, sizeof(*e), 0);
 	struct task_struct *task = sw_current();
@@ -66,20 +86,25 @@ static __noinline int sw_send_event(struct bpf_sock_addr *ctx, const struct sw_f
 	e->time_ns = bpf_ktime_get_ns();
 	e->netns_cookie = bpf_get_netns_cookie(ctx);
 	e->generation = sw_settings.generation;
-	e->charged_uid = d->charge.uid;
-	e->charged_row = d->charge.row;
-	e->verdict = d->verdict;
-	e->reason = d->reason;
-	e->family = family;
-	e->dport = f->port;
+	sw_unpack(e, found);
 	e->pad[0] = e->pad[1] = 0;
-	__builtin_memcpy(e->daddr, f->addr, sizeof(e->daddr));
+	__builtin_memcpy(e->daddr, &addr_high, 8);
+	__builtin_memcpy(e->daddr + 8, &addr_low, 8);
 	sw_event_caller(e, task);
 	e->where.pad = 0;
 	sw_read_where(task, &e->where);
 	bpf_ringbuf_submit(e, 0);
 	sw_bump(SW_CTR_EVENTS_SENT);
 	return 0;
+}
+
+static __always_inline void sw_report(struct bpf_sock_addr *ctx, const struct sw_flow *f,
+				      const struct sw_decision *d, __u32 family)
+{
+	__u64 half[2];
+
+	__builtin_memcpy(half, f->addr, sizeof(half));
+	sw_send_event(ctx, sw_pack(d, f->port, family), half[0], half[1]);
 }
 
 #endif

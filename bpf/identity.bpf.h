@@ -33,6 +33,18 @@ SW_INLINE void sw_env_identify(struct sw_env *env, struct sw_ids *ids)
 	}
 }
 
+/* root and the mail server's users make most SMTP connects: a compare each instead of a lookup. */
+SW_INLINE bool sw_hot_uid(__u32 uid)
+{
+	for (int i = 0; i < SW_HOT_UIDS; i++) {
+		if (i >= sw_settings.n_hot_uids)
+			break;
+		if (uid == sw_settings.hot_uid[i])
+			return true;
+	}
+	return false;
+}
+
 SW_INLINE bool sw_env_exempt(struct sw_env *env, __u32 kind, __u64 id)
 {
 	struct sw_exempt_key key = {
@@ -41,6 +53,10 @@ SW_INLINE bool sw_env_exempt(struct sw_env *env, __u32 kind, __u64 id)
 		.id = id,
 	};
 
+	if (kind == SW_KIND_UID && sw_hot_uid(id))
+		return true;
+	if (kind == SW_KIND_UID && sw_settings.only_hot_uids)
+		return false;
 	return bpf_map_lookup_elem(&sw_exempt, &key) != NULL;
 }
 
@@ -51,6 +67,12 @@ SW_INLINE bool sw_env_own_address(struct sw_env *env, const struct sw_flow *f)
 		.addr = { f->addr[0], f->addr[1], f->addr[2], f->addr[3] },
 	};
 
+	__u32 zero = 0, bit = sw_local_bit(f->addr);
+	struct sw_control *c = bpf_map_lookup_elem(&sw_control, &zero);
+
+	/* Nearly every destination is remote: one load instead of a lookup says so. */
+	if (!c || !(c->local_filter[bit / 64 % SW_LOCAL_WORDS] & 1ULL << bit % 64))
+		return false;
 	return bpf_map_lookup_elem(&sw_local, &key) != NULL;
 }
 

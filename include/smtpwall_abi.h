@@ -13,6 +13,7 @@
 #define SW_ABI_SIZE(type, n) _Static_assert(sizeof(type) == (n), #type " changed size")
 
 #define SW_MAX_PORTS	16	/* deny_ports and count_ports together */
+#define SW_HOT_UIDS	8	/* exempt UIDs that need no lookup */
 #define SW_PATH_LEN	512	/* power of two: the path walk masks with it */
 #define SW_ARGV_LEN	256	/* must be at least one path component: it is the walk's slack */
 #define SW_COMM_LEN	16
@@ -191,14 +192,22 @@ enum sw_counter {
 };
 
 /* sw_control: the one page that user space changes without an apply. Fixed size for ever. */
+#define SW_LOCAL_WORDS	8
 #define SW_TICK_SHIFT	26	/* throttle ticks of 2^26 ns, about 67 ms */
 struct sw_control {
 	__u64 wall_offset_ns;	/* CLOCK_REALTIME - CLOCK_MONOTONIC */
 	__u32 event_interval;	/* ticks between two events of one UID, once its burst is used up */
 	__u32 event_burst;	/* events of one UID that may come at once */
-	__u8  spare[4080];
+	__u64 local_filter[SW_LOCAL_WORDS];	/* an address of sw_local has its bit set */
+	__u8  spare[4016];
 };
 SW_ABI_SIZE(struct sw_control, 4096);
+
+/* The address's bit in local_filter, 0 to 511. `addr` in network order. */
+static inline __u32 sw_local_bit(const __u32 addr[4])
+{
+	return (addr[0] ^ addr[1] ^ addr[2] ^ addr[3]) * 0x9e3779b1 >> 23;
+}
 
 /* Read-only data of the loaded programs: folded to constants by the verifier. */
 struct sw_settings {
@@ -219,9 +228,11 @@ struct sw_settings {
 	__u8  has_task_btf;	/* features of this kernel, found by probing */
 	__u8  has_set_retval;
 	__u8  has_coarse_clock;
-	__u8  pad[2];
+	__u8  n_hot_uids;
+	__u8  only_hot_uids;	/* sw_exempt has no UID rows besides hot_uid */
+	__u32 hot_uid[SW_HOT_UIDS];	/* exempt; each has its row in sw_exempt as well */
 };
-SW_ABI_SIZE(struct sw_settings, 64);
+SW_ABI_SIZE(struct sw_settings, 96);
 
 #define SW_MAX_CGROUP_LEVELS	16
 

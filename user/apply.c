@@ -2,6 +2,7 @@
 #include <bpf/bpf.h>
 #include <errno.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <time.h>
 
@@ -19,6 +20,7 @@
 
 #define EVENT_BURST	16	/* events of one UID at once */
 #define EVENT_INTERVAL	15	/* then one in 15 ticks: about a second */
+#define SMALL_MAP	4096	/* entries; a larger one is replaced, not cleaned */
 #define NSEC_PER_SEC	1000000000ULL
 
 /* Everything one apply works on. */
@@ -110,17 +112,15 @@ static int probe(const struct sw_target *t, const struct sw_policy *p, struct sw
 	return 0;
 }
 
+/* Above whatever a program or a row still has. Each generation has rows in sw_sources, which is
+ * small. */
 static uint32_t next_generation(const struct sw_live *l)
 {
-	uint32_t newest = l->settings.generation;
+	uint32_t newest = l->settings.generation, rows = 0;
 
-	if (l->map_fd[SW_MAP_EXEMPT] >= 0) {
-		uint32_t rows = sw_rows_newest(l->map_fd[SW_MAP_EXEMPT]);
-
-		if (rows > newest)
-			newest = rows;
-	}
-	return newest + 1;
+	if (l->map_fd[SW_MAP_SOURCES] >= 0)
+		rows = sw_rows_newest(l->map_fd[SW_MAP_SOURCES]);
+	return (rows > newest ? rows : newest) + 1;
 }
 
 static uint32_t map_size(int fd)
@@ -132,17 +132,26 @@ static uint32_t map_size(int fd)
 }
 
 /* Room for two generations, since both are there while programs are swapped, and as much again
- * to grow. A pinned map that is too small is left to the running programs. */
-static void size_map(struct session *s, struct sw_load *l, enum sw_map_id map, size_t rows)
+ * to grow. A pinned map that is too small is left to the running programs. So is a large one:
+ * the kernel drops a map of 100,000 rows at once, and taking them out one by one costs more than
+ * all the rest of an apply. */
+static void plan_map(struct session *s, enum sw_map_id map, size_t rows)
+{
+	uint32_t need = (uint32_t)rows + 1, have;
+
+	if (s->live.map_fd[map] < 0)
+		return;
+	have = map_size(s->live.map_fd[map]);
+	s->replaced[map] = have < need * 2 || have > SMALL_MAP;
+}
+
+static void size_map(const struct session *s, struct sw_load *l, enum sw_map_id map, size_t rows)
 {
 	uint32_t need = (uint32_t)rows + 1;
-	int fd = s->live.map_fd[map];
 
-	l->max_entries[map] = need * 4 < 4096 ? 4096 : need * 4;
-	if (fd >= 0 && map_size(fd) < need * 2) {
+	l->max_entries[map] = need * 4 < SMALL_MAP ? SMALL_MAP : need * 4;
+	if (s->replaced[map])
 		l->map_fd[map] = -1;
-		s->replaced[map] = true;
-	}
 }
 
 static int load(struct session *s)
@@ -184,21 +193,24 @@ static int write_overflow_rows(const struct sw_kern *k)
 	return 0;
 }
 
+/* Word by word in the mapped page: the address filter beside them is not ours to touch. */
 static int write_control(const struct sw_kern *k)
 {
-	struct sw_control c = {
-		.event_interval = EVENT_INTERVAL,
-		.event_burst = EVENT_BURST,
-	};
 	struct timespec real, mono;
-	__u32 zero = 0;
+	struct sw_control *c;
 
+	c = mmap(NULL, sizeof(*c), PROT_READ | PROT_WRITE, MAP_SHARED,
+		 sw_kern_map_fd(k, SW_MAP_CONTROL), 0);
+	if (c == MAP_FAILED)
+		return -errno;
 	clock_gettime(CLOCK_REALTIME, &real);
 	clock_gettime(CLOCK_MONOTONIC, &mono);
-	c.wall_offset_ns = (uint64_t)(real.tv_sec - mono.tv_sec) * NSEC_PER_SEC +
-			   (uint64_t)(real.tv_nsec - mono.tv_nsec);
-	return bpf_map_update_elem(sw_kern_map_fd(k, SW_MAP_CONTROL), &zero, &c, BPF_ANY) < 0 ?
-	       -errno : 0;
+	c->wall_offset_ns = (uint64_t)(real.tv_sec - mono.tv_sec) * NSEC_PER_SEC +
+			    (uint64_t)(real.tv_nsec - mono.tv_nsec);
+	c->event_interval = EVENT_INTERVAL;
+	c->event_burst = EVENT_BURST;
+	munmap(c, sizeof(*c));
+	return 0;
 }
 
 /* Writes the new generation completely and reads it back, while nothing looks at it yet. */
@@ -219,7 +231,9 @@ static int write_policy(const struct session *s)
 		r = sw_rows_write_sources(sw_kern_map_fd(&s->kern, SW_MAP_SOURCES), s->policy,
 					  generation);
 	if (!r)
-		r = sw_locals_store(sw_kern_map_fd(&s->kern, SW_MAP_LOCAL), generation, &s->locals);
+		r = sw_locals_store(sw_kern_map_fd(&s->kern, SW_MAP_LOCAL),
+				    sw_kern_map_fd(&s->kern, SW_MAP_CONTROL), generation,
+				    &s->locals);
 	if (!r)
 		r = write_overflow_rows(&s->kern);
 	if (!r)
@@ -233,8 +247,12 @@ static int delete_rows(const struct session *s, bool keep)
 	int r = 0;
 
 	for (size_t i = 0; i < ARRAY_SIZE(keyed); i++) {
-		int one = sw_rows_delete(sw_kern_map_fd(&s->kern, keyed[i]),
-					 &s->settings.generation, 1, keep);
+		int one;
+
+		if (s->replaced[keyed[i]])
+			continue;	/* it has no rows but ours, or goes as a whole */
+		one = sw_rows_delete(sw_kern_map_fd(&s->kern, keyed[i]),
+				     &s->settings.generation, 1, keep);
 
 		if (one < 0)
 			r = one;
@@ -244,8 +262,9 @@ static int delete_rows(const struct session *s, bool keep)
 
 /* Rows of applies that were killed before they came into force, or before they removed the old
  * ones. Left alone they would fill the tables, and no apply could write its own any more. */
-static int delete_strays(const struct sw_live *l)
+static int delete_strays(const struct session *s)
 {
+	const struct sw_live *l = &s->live;
 	uint32_t used[_SW_HOOK_MAX];
 	size_t n = 0;
 	int r = 0;
@@ -253,8 +272,9 @@ static int delete_strays(const struct sw_live *l)
 	for (int i = 0; i < _SW_HOOK_MAX; i++)
 		if (l->link[i].ours)
 			used[n++] = l->link[i].settings.generation;
-	for (size_t i = 0; i < ARRAY_SIZE(keyed) && !r; i++)
-		if (l->map_fd[keyed[i]] >= 0)
+	/* With no link of ours in sight a program may still run on rows: they stay for now. */
+	for (size_t i = 0; i < ARRAY_SIZE(keyed) && n && !r; i++)
+		if (l->map_fd[keyed[i]] >= 0 && !s->replaced[keyed[i]])
 			r = sw_rows_delete(l->map_fd[keyed[i]], used, n, true);
 	return r;
 }
@@ -312,16 +332,19 @@ static int prepare(const struct sw_target *t, struct session *s)
 	if (r < 0)
 		return log_err(r, "cannot read what is pinned in %s", s->pins.dir);
 	sw_rows_settings(s->policy, &s->features, next_generation(&s->live), &s->settings);
+	r = sw_locals_read(&s->locals);
+	if (r < 0)
+		return log_err(r, "cannot read the addresses of this machine");
+	plan_map(s, SW_MAP_EXEMPT, s->policy->n_exempt);
+	plan_map(s, SW_MAP_SOURCES, s->policy->n_sources);
+	plan_map(s, SW_MAP_LOCAL, s->locals.n);
 	/* The apply that was killed may have just swapped its programs in. */
 	if (s->live.exists)
 		r = wait_for_running_programs();
 	if (!r)
-		r = delete_strays(&s->live);
+		r = delete_strays(s);
 	if (r < 0)
 		return log_err(r, "cannot remove what an interrupted apply left in %s", s->pins.dir);
-	r = sw_locals_read(&s->locals);
-	if (r < 0)
-		return log_err(r, "cannot read the addresses of this machine");
 	r = load(s);
 	if (r < 0)
 		return r;

@@ -102,7 +102,8 @@ static void refresh_addresses(struct feed *f)
 	if (!r)
 		r = sw_locals_read(&a);
 	if (!r)
-		r = sw_locals_store(f->live.map_fd[SW_MAP_LOCAL], f->live.settings.generation, &a);
+		r = sw_locals_store(f->live.map_fd[SW_MAP_LOCAL], f->live.map_fd[SW_MAP_CONTROL],
+				    f->live.settings.generation, &a);
 	free(a.item);
 	if (r < 0)
 		log_warn("this machine's addresses changed and could not be stored: %s; run 'smtpwall "

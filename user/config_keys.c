@@ -224,9 +224,8 @@ static void add_accounts(struct sw_load *l, const struct key *k, const struct sw
 	int r;
 
 	while (next_word(&text, word)) {
-		_cleanup_free_ char *name = NULL;
-
-		r = resolve(word, &id, &name);
+		/* The name of a number would be a name service request for each of thousands. */
+		r = resolve(word, &id, NULL);
 		if (r == -ENOENT)
 			sw_config_report(l, s->line,
 					 "unknown %s '%s' in %s; create it, correct the "
@@ -242,7 +241,7 @@ static void add_accounts(struct sw_load *l, const struct key *k, const struct sw
 						     "/etc/nsswitch.conf or write the number",
 					 what, word, strerror(-r));
 		else
-			add_exempt(l, kind, id, name, s->line);
+			add_exempt(l, kind, id, word, s->line);
 	}
 }
 

@@ -5,6 +5,7 @@
 #include <linux/if_addr.h>
 #include <linux/rtnetlink.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <time.h>
 
@@ -161,7 +162,20 @@ static int remove_others(int map_fd, uint32_t generation, const struct sw_addrs 
 	return 0;
 }
 
-int sw_locals_store(int map_fd, uint32_t generation, const struct sw_addrs *a)
+static void make_filter(uint64_t filter[SW_LOCAL_WORDS], const struct sw_addrs *a)
+{
+	memset(filter, 0, SW_LOCAL_WORDS * sizeof(*filter));
+	for (size_t i = 0; i < a->n; i++) {
+		struct sw_local_key key;
+		__u32 bit;
+
+		make_key(&key, 0, &a->item[i]);
+		bit = sw_local_bit(key.addr);
+		filter[bit / 64 % SW_LOCAL_WORDS] |= 1ULL << bit % 64;
+	}
+}
+
+static int write_rows(int map_fd, uint32_t generation, const struct sw_addrs *a)
 {
 	__u32 one = 1;
 
@@ -173,4 +187,24 @@ int sw_locals_store(int map_fd, uint32_t generation, const struct sw_addrs *a)
 			return -errno;
 	}
 	return a->n ? remove_others(map_fd, generation, a) : 0;
+}
+
+int sw_locals_store(int map_fd, int control_fd, uint32_t generation, const struct sw_addrs *a)
+{
+	uint64_t filter[SW_LOCAL_WORDS];
+	struct sw_control *c;
+	int r;
+
+	/* Mapped, so that the other words of the page are left alone. */
+	c = mmap(NULL, sizeof(*c), PROT_READ | PROT_WRITE, MAP_SHARED, control_fd, 0);
+	if (c == MAP_FAILED)
+		return -errno;
+	make_filter(filter, a);
+	for (int i = 0; i < SW_LOCAL_WORDS; i++)
+		__atomic_fetch_or(&c->local_filter[i], filter[i], __ATOMIC_SEQ_CST);
+	r = write_rows(map_fd, generation, a);
+	for (int i = 0; i < SW_LOCAL_WORDS && !r && a->n; i++)
+		__atomic_store_n(&c->local_filter[i], filter[i], __ATOMIC_SEQ_CST);
+	munmap(c, sizeof(*c));
+	return r;
 }

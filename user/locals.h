@@ -26,8 +26,9 @@ int sw_locals_watch(void);
  * addresses anew in any case. 0 or -errno. */
 int sw_locals_drain(int fd);
 
-/* Makes the rows of `generation` in the sw_local map equal to `a`: new ones first, so that an
- * address of this machine is never missing in between. 0 or -errno. */
-int sw_locals_store(int map_fd, uint32_t generation, const struct sw_addrs *a);
+/* Makes the rows of `generation` in the sw_local map equal to `a`, and the filter in sw_control
+ * that spares the hooks most lookups. New ones first, bits before rows, so that an address of
+ * this machine is never missing in between. 0 or -errno. */
+int sw_locals_store(int map_fd, int control_fd, uint32_t generation, const struct sw_addrs *a);
 
 #endif
