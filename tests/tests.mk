@@ -90,3 +90,16 @@ check-fuzz: $(FUZZ)
 		-artifact_prefix=$(O)/corpus/ $(O)/corpus/$$name tests/fuzz/corpus/$$name 2>$$f.log || \
 		{ tail -n 40 $$f.log; echo "not ok 1 - fuzz $$name"; exit 1; }; \
 		echo "ok 1 - fuzz $$name: $$(sed -n 's/.*executed_units: *//p' $$f.log) inputs"; done
+
+# What it costs, next to iptables and nft, in one run. BENCH=--quick takes a minute.
+BENCH_O	:= $(patsubst %.c,$(O)/%.o,$(wildcard tests/bench/*.c))
+$(BENCH_O): CPPFLAGS += -Itests/bench
+
+$(O)/bench: $(BENCH_O) $(LIB_O)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(CFLAGS) $^ $(LDLIBS) -lpthread -o $@
+
+bench: all $(O)/bench
+	$(Q)$(O)/bench --program $(O)/smtpwall $(BENCH)
+
+-include $(BENCH_O:.o=.d)

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What smtpwall costs, beside what does the same without it. One file for each kind of cost. */
+#ifndef BENCH_H
+#define BENCH_H
+
+#include <stdbool.h>
+
+struct bench {
+	bool quick;
+	int cgroup_fd;		/* ours; this process is in it */
+	const char *cgroup;
+	const char *program;	/* smtpwall */
+	const char *scratch;	/* a directory of ours */
+	const char *pin_dir;	/* not there yet */
+};
+
+/* Each prints its section of the table. 0, or -errno when it could not measure. */
+int bench_insns(const struct bench *b);
+int bench_exact(const struct bench *b);
+int bench_cycle(const struct bench *b);
+int bench_stream(const struct bench *b);
+int bench_scale(const struct bench *b);
+int bench_memory(const struct bench *b);
+int bench_flood(const struct bench *b);
+
+#endif
