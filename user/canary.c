@@ -5,10 +5,12 @@
 #include <grp.h>
 #include <linux/capability.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
@@ -61,13 +63,46 @@ static int try_connect(enum sw_canary_try t, uint16_t port)
 	return connect(fd, addr, len) < 0 ? errno : 0;
 }
 
-static int become_nobody(int cgroup_fd)
+static void perch_name(pid_t pid, char name[32])
 {
+	snprintf(name, 32, "smtpwall-canary-%d", (int)pid);
+}
+
+/* A cgroup with controllers for those below it takes no processes itself (EBUSY): one is made
+ * below, where the same programs run. leave_perch() removes it. */
+static int enter(int cgroup_fd)
+{
+	_cleanup_close_ int fd = -1;
+	char name[32];
 	int r = sw_cgroup_enter(cgroup_fd);
 
-	/* In the root cgroup already, or a delegated one that takes no processes: the sockets
-	 * then belong to a cgroup below, which the same programs serve. */
-	if (r < 0 && r != -EBUSY && r != -EOPNOTSUPP)
+	if (r != -EBUSY)
+		return r;
+	perch_name(getpid(), name);
+	if (mkdirat(cgroup_fd, name, 0755) < 0)
+		return -errno;
+	fd = openat(cgroup_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return fd < 0 ? -errno : sw_cgroup_enter(fd);
+}
+
+/* The kernel may need a moment until it sees that nobody is in it. */
+static void leave_perch(int cgroup_fd, pid_t pid)
+{
+	char name[32];
+
+	perch_name(pid, name);
+	for (int i = 0; i < 1000; i++) {
+		if (unlinkat(cgroup_fd, name, AT_REMOVEDIR) == 0 || errno != EBUSY)
+			break;
+		poll(NULL, 0, 1);
+	}
+}
+
+static int become_nobody(int cgroup_fd)
+{
+	int r = enter(cgroup_fd);
+
+	if (r < 0)
 		return r;
 	if (setgroups(0, NULL) < 0 ||
 	    setresgid(SW_CANARY_UID, SW_CANARY_UID, SW_CANARY_UID) < 0 ||
@@ -142,6 +177,7 @@ int sw_canary_run(int cgroup_fd, uint16_t port, struct sw_canary *ret)
 	close(out[0]);
 	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
 		;
+	leave_perch(cgroup_fd, pid);
 	if (n != sizeof(c))
 		return WIFEXITED(status) && WEXITSTATUS(status) ? -WEXITSTATUS(status) : -EIO;
 	*ret = c;
