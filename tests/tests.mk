@@ -100,6 +100,6 @@ $(O)/bench: $(BENCH_O) $(LIB_O)
 	$(Q)$(CC) $(CFLAGS) $^ $(LDLIBS) -lpthread -o $@
 
 bench: all $(O)/bench
-	$(Q)$(O)/bench --program $(O)/smtpwall $(BENCH)
+	$(Q)$(O)/bench --program $(abspath $(O)/smtpwall) $(BENCH)
 
 -include $(BENCH_O:.o=.d)
