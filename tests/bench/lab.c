@@ -15,7 +15,7 @@
 
 #define HOST_LINK	"swbench0"
 #define HOST_NET	0xcb0071f8U	/* 203.0.113.248/30 */
-#define CLIENT_NET	0xc6120000U	/* 198.18.0.0/15 is for benchmarks */
+#define CLIENT_NET	0xc6336400U	/* 198.51.100.0, a /30 for each client */
 
 static int new_namespace(const struct lab *lab)
 {

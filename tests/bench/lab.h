@@ -2,7 +2,7 @@
 /*
  * Network namespaces of our own. One listens, the others connect to it over veth pairs:
  *
- *	client N 198.18.N.2 ==== 198.18.N.1 listener
+ *	client N 198.51.100.{4N+2} ==== 198.51.100.{4N+1} listener
  *	host 203.0.113.250 ==== 203.0.113.249 listener
  *
  * They live by their descriptors and end with the process that holds them. Nothing else of the
