@@ -159,7 +159,7 @@ generation() {
 
 # lab: a namespace behind a veth pair with a listener on port 25 of $server.
 lab() {
-	local net=198.19.$((($$ / 64) % 256)) host=$((($$ % 64) * 4)) line
+	local net=198.51.100 host=$((($$ % 64) * 4)) line
 	need ip
 	[[ -x $build/smtpd ]] || bail_out "$build/smtpd is not there: make tests"
 	server=$net.$((host + 2))
