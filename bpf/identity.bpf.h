@@ -17,9 +17,9 @@ struct sw_env {
 SW_INLINE void sw_env_identify(struct sw_env *env, struct sw_ids *ids)
 {
 	const struct cred *cred = NULL;
-	unsigned int flags = 0;
+	unsigned int flags;
 
-	sw_read(flags, env->task, flags);
+	sw_read_or(flags, env->task, flags, PF_KTHREAD);
 	ids->kthread = flags & PF_KTHREAD;
 
 	/* cred is the subjective one: an io_uring personality or a kernel service overrides it. */
@@ -66,7 +66,6 @@ SW_INLINE bool sw_env_own_address(struct sw_env *env, const struct sw_flow *f)
 		.generation = sw_settings.generation,
 		.addr = { f->addr[0], f->addr[1], f->addr[2], f->addr[3] },
 	};
-
 	__u32 zero = 0, bit = sw_local_bit(f->addr);
 	struct sw_control *c = bpf_map_lookup_elem(&sw_control, &zero);
 

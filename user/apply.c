@@ -272,10 +272,18 @@ static int delete_strays(const struct session *s)
 	for (int i = 0; i < _SW_HOOK_MAX; i++)
 		if (l->link[i].ours)
 			used[n++] = l->link[i].settings.generation;
-	/* With no link of ours in sight a program may still run on rows: they stay for now. */
-	for (size_t i = 0; i < ARRAY_SIZE(keyed) && n && !r; i++)
-		if (l->map_fd[keyed[i]] >= 0 && !s->replaced[keyed[i]])
-			r = sw_rows_delete(l->map_fd[keyed[i]], used, n, true);
+	for (size_t i = 0; i < ARRAY_SIZE(keyed) && !r; i++) {
+		int fd = l->map_fd[keyed[i]];
+
+		if (fd < 0 || s->replaced[keyed[i]])
+			continue;
+		/* With no link of ours in sight a program may still run on any rows: all stay for
+		 * now, but those in our own way. */
+		if (n)
+			r = sw_rows_delete(fd, used, n, true);
+		else
+			r = sw_rows_delete(fd, &s->settings.generation, 1, false);
+	}
 	return r;
 }
 

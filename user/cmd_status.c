@@ -86,13 +86,18 @@ static struct json_object *features(const struct sw_features *f)
 	return o;
 }
 
-static struct json_object *table(const struct sw_status_table *t)
+static void add_count(struct json_object *o, const char *key, uint64_t n)
+{
+	json_object_object_add(o, key, json_object_new_int64((int64_t)n));
+}
+
+static struct json_object *table(uint64_t used, uint64_t max, uint64_t overflow)
 {
 	struct json_object *o = json_object_new_object();
 
-	json_object_object_add(o, "used", json_object_new_int64((int64_t)t->used));
-	json_object_object_add(o, "max", json_object_new_int64((int64_t)t->max));
-	json_object_object_add(o, "overflow", json_object_new_int64((int64_t)t->overflow));
+	add_count(o, "used", used);
+	add_count(o, "max", max);
+	add_count(o, "overflow", overflow);
 	return o;
 }
 
@@ -114,15 +119,16 @@ static void show_json(const struct sw_status *s)
 	json_object_object_add(o, "count_ports", ports(set, set->n_deny_ports, set->n_ports));
 	json_object_object_add(o, "exempt", exempt(s));
 	json_object_object_add(o, "features", features(&s->features));
-	json_object_object_add(e, "sent", json_object_new_int64((int64_t)s->counters[SW_CTR_EVENTS_SENT]));
-	json_object_object_add(e, "lost", json_object_new_int64((int64_t)s->counters[SW_CTR_EVENTS_LOST]));
-	json_object_object_add(e, "throttled",
-			       json_object_new_int64((int64_t)s->counters[SW_CTR_EVENTS_THROTTLED]));
+	add_count(e, "sent", s->stats.counters[SW_CTR_EVENTS_SENT]);
+	add_count(e, "lost", s->stats.counters[SW_CTR_EVENTS_LOST]);
+	add_count(e, "throttled", s->stats.counters[SW_CTR_EVENTS_THROTTLED]);
 	json_object_object_add(o, "events", e);
-	json_object_object_add(o, "uid_table", table(&s->uids));
-	json_object_object_add(o, "origin_table", table(&s->origins));
-	json_object_object_add(o, "raw_sockets_denied",
-			       json_object_new_int64((int64_t)s->counters[SW_CTR_RAW_DENIED]));
+	json_object_object_add(o, "uid_table", table(s->stats.uid_rows, s->stats.uid_rows_max,
+						    s->stats.uid_overflow));
+	json_object_object_add(o, "origin_table",
+			       table(s->stats.origin_rows, s->stats.origin_rows_max,
+				     s->stats.origin_overflow));
+	add_count(o, "raw_sockets_denied", s->stats.counters[SW_CTR_RAW_DENIED]);
 	json_object_object_add(o, "conflicts", texts(&s->conflicts));
 	printf("%s\n", json_object_to_json_string_ext(o, JSON_C_TO_STRING_PRETTY |
 						      JSON_C_TO_STRING_NOSLASHESCAPE));
@@ -172,17 +178,17 @@ static void show_exempt(const struct sw_status *s)
 static void show_losses(const struct sw_status *s)
 {
 	printf("accounts    %llu rows of %llu, %llu attempts on the overflow row\n",
-	       (unsigned long long)s->uids.used, (unsigned long long)s->uids.max,
-	       (unsigned long long)s->uids.overflow);
+	       (unsigned long long)s->stats.uid_rows, (unsigned long long)s->stats.uid_rows_max,
+	       (unsigned long long)s->stats.uid_overflow);
 	printf("directories %llu rows of %llu, %llu attempts on the overflow row\n",
-	       (unsigned long long)s->origins.used, (unsigned long long)s->origins.max,
-	       (unsigned long long)s->origins.overflow);
+	       (unsigned long long)s->stats.origin_rows, (unsigned long long)s->stats.origin_rows_max,
+	       (unsigned long long)s->stats.origin_overflow);
 	printf("events      %llu sent, %llu throttled, %llu lost (counters are exact all the same)\n",
-	       (unsigned long long)s->counters[SW_CTR_EVENTS_SENT],
-	       (unsigned long long)s->counters[SW_CTR_EVENTS_THROTTLED],
-	       (unsigned long long)s->counters[SW_CTR_EVENTS_LOST]);
+	       (unsigned long long)s->stats.counters[SW_CTR_EVENTS_SENT],
+	       (unsigned long long)s->stats.counters[SW_CTR_EVENTS_THROTTLED],
+	       (unsigned long long)s->stats.counters[SW_CTR_EVENTS_LOST]);
 	if (s->live.settings.strict_raw)
-		printf("raw sockets %llu denied\n", (unsigned long long)s->counters[SW_CTR_RAW_DENIED]);
+		printf("raw sockets %llu denied\n", (unsigned long long)s->stats.counters[SW_CTR_RAW_DENIED]);
 }
 
 static void show_features(const struct sw_features *f)
@@ -225,10 +231,10 @@ static void show_tsv(const struct sw_status *s)
 
 	printf("%s\t%s\t%u\t%llu\t%llu\t%llu\t%llu\t%zu\n", s->health.problems.n ? "bad" : "good",
 	       s->live.in_force ? sw_mode_name((enum sw_mode)set->mode) : "off", set->generation,
-	       (unsigned long long)s->counters[SW_CTR_EVENTS_SENT],
-	       (unsigned long long)s->counters[SW_CTR_EVENTS_LOST],
-	       (unsigned long long)s->counters[SW_CTR_EVENTS_THROTTLED],
-	       (unsigned long long)s->uids.overflow, s->health.problems.n);
+	       (unsigned long long)s->stats.counters[SW_CTR_EVENTS_SENT],
+	       (unsigned long long)s->stats.counters[SW_CTR_EVENTS_LOST],
+	       (unsigned long long)s->stats.counters[SW_CTR_EVENTS_THROTTLED],
+	       (unsigned long long)s->stats.uid_overflow, s->health.problems.n);
 }
 
 int cmd_status(int argc, char **argv)

@@ -75,6 +75,9 @@ int sw_setup_policy(const struct sw_options *o, bool force, struct sw_policy *re
 	}
 	if (!r)
 		r = check_mta(&p, &mtas, force);
+	if (!r && !sw_policy_find(&p, SW_KIND_UID, 0))
+		log_warn("root is not exempt: mail servers that deliver as root, and root's own mail, are "
+			 "denied; write 'users = root ...' under [exempt] unless that is meant");
 	sw_mta_free(&mtas);
 	if (r < 0)
 		sw_policy_free(&p);

@@ -238,6 +238,8 @@ static int read_origins(const struct sw_stats_raw *raw, struct sw_stats *ret)
 			return r;
 		if (s->row == SW_ROW_OVERFLOW)
 			ret->origin_overflow += sw_stat_attempts(s);
+		else
+			ret->origin_rows++;
 		if (is_canary(s) || !sw_stat_attempts(s)) {
 			free((char *)s->directory);
 			free((char *)s->script);
@@ -340,6 +342,7 @@ int sw_stats_build(const struct sw_stats_raw *raw, struct sw_stats *ret)
 {
 	struct sw_stats s = {
 		.uid_rows_max = raw->uid_rows_max,
+		.origin_rows_max = raw->origin_rows_max,
 		.now = (time_t)(raw->wall_ns / NSEC_PER_SEC),
 	};
 	int r = 0;
@@ -392,6 +395,17 @@ static int read_counters(int fd, uint64_t ret[_SW_CTR_MAX])
 	return 0;
 }
 
+static int rows_max(int fd, uint64_t *ret)
+{
+	struct bpf_map_info info = {};
+	__u32 len = sizeof(info);
+
+	if (bpf_obj_get_info_by_fd(fd, &info, &len) < 0)
+		return -errno;
+	*ret = info.max_entries;
+	return 0;
+}
+
 static int64_t clock_ns(clockid_t clock)
 {
 	struct timespec ts;
@@ -402,17 +416,17 @@ static int64_t clock_ns(clockid_t clock)
 
 int sw_stats_read(const struct sw_live *l, struct sw_stats *ret)
 {
-	struct bpf_map_info info = {};
-	__u32 len = sizeof(info);
 	struct sw_stats_raw raw = {};
 	int r;
 
 	if (l->map_fd[SW_MAP_UID_STATS] < 0 || l->map_fd[SW_MAP_ORIGINS] < 0 ||
 	    l->map_fd[SW_MAP_COUNTERS] < 0)
 		return -ENOENT;
-	if (bpf_obj_get_info_by_fd(l->map_fd[SW_MAP_UID_STATS], &info, &len) < 0)
-		return -errno;
-	raw.uid_rows_max = info.max_entries;
+	r = rows_max(l->map_fd[SW_MAP_UID_STATS], &raw.uid_rows_max);
+	if (!r)
+		r = rows_max(l->map_fd[SW_MAP_ORIGINS], &raw.origin_rows_max);
+	if (r < 0)
+		return r;
 	raw.wall_ns = clock_ns(CLOCK_REALTIME);
 	raw.mono_ns = clock_ns(CLOCK_MONOTONIC);
 	r = sw_map_dump(l->map_fd[SW_MAP_UID_STATS], &raw.uids);

@@ -41,7 +41,8 @@ struct sw_stats {
 	struct sw_stat *origins;	/* ordered by row, then UID; own the texts */
 	size_t n_accounts, n_origins;	/* without rows that have counted nothing */
 	uint64_t counters[_SW_CTR_MAX];
-	uint64_t uid_rows, uid_rows_max;	/* occupancy; the overflow row is ours, not counted */
+	/* Occupancy; the overflow rows are ours and not counted. */
+	uint64_t uid_rows, uid_rows_max, origin_rows, origin_rows_max;
 	uint64_t uid_overflow, origin_overflow;	/* attempts on the overflow rows */
 	time_t now;			/* of the reading */
 };
@@ -50,7 +51,7 @@ struct sw_stats {
 struct sw_stats_raw {
 	struct sw_map_dump uids, origins;	/* of sw_uid_stats and sw_origins */
 	uint64_t counters[_SW_CTR_MAX];	/* summed over CPUs */
-	uint64_t uid_rows_max;
+	uint64_t uid_rows_max, origin_rows_max;
 	int64_t wall_ns, mono_ns;	/* both clocks, read together */
 };
 

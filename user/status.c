@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include <bpf/bpf.h>
-#include <bpf/libbpf.h>
 #include <errno.h>
 #include <grp.h>
 #include <pwd.h>
@@ -10,75 +9,6 @@
 #include "setup.h"
 #include "status.h"
 #include "util.h"
-
-static uint64_t max_entries(int fd)
-{
-	struct bpf_map_info info = {};
-	__u32 len = sizeof(info);
-
-	return bpf_obj_get_info_by_fd(fd, &info, &len) < 0 ? 0 : info.max_entries;
-}
-
-static uint64_t sum(const __u64 n[_SW_N_MAX])
-{
-	uint64_t total = 0;
-
-	for (int i = 0; i < _SW_N_MAX; i++)
-		total += n[i];
-	return total;
-}
-
-/* The overflow row is ours, not somebody's: it does not count as used. */
-static void read_uid_table(int fd, struct sw_status_table *t)
-{
-	struct sw_map_dump d;
-
-	if (fd < 0 || sw_map_dump(fd, &d) < 0)
-		return;
-	t->max = max_entries(fd);
-	for (size_t i = 0; i < d.n; i++) {
-		const struct sw_uid_key *k = sw_map_key(&d, i);
-		const struct sw_uid_stats *v = sw_map_value(&d, i);
-
-		if (k->row == SW_ROW_OVERFLOW)
-			t->overflow = sum(v->n);
-		else
-			t->used++;
-	}
-	sw_map_dump_free(&d);
-}
-
-static void read_origin_table(int fd, struct sw_status_table *t)
-{
-	struct sw_map_dump d;
-
-	if (fd < 0 || sw_map_dump(fd, &d) < 0)
-		return;
-	t->max = max_entries(fd);
-	for (size_t i = 0; i < d.n; i++) {
-		const struct sw_origin_key *k = sw_map_key(&d, i);
-		const struct sw_origin *v = sw_map_value(&d, i);
-
-		if (k->dev == SW_DEV_NONE && k->ino == SW_ROW_OVERFLOW)
-			t->overflow = sum(v->n);
-		else
-			t->used++;
-	}
-	sw_map_dump_free(&d);
-}
-
-static void read_counters(int fd, uint64_t counters[_SW_CTR_MAX])
-{
-	int n = libbpf_num_possible_cpus();
-	_cleanup_free_ __u64 *per_cpu = n > 0 ? calloc((size_t)n, sizeof(*per_cpu)) : NULL;
-
-	for (__u32 i = 0; fd >= 0 && per_cpu && i < _SW_CTR_MAX; i++) {
-		if (bpf_map_lookup_elem(fd, &i, per_cpu) < 0)
-			continue;
-		for (int cpu = 0; cpu < n; cpu++)
-			counters[i] += per_cpu[cpu];
-	}
-}
 
 static char *account_name(enum sw_kind kind, uint64_t id)
 {
@@ -142,20 +72,20 @@ static void read_exempt(struct sw_status *s)
 
 static void judge_tables(struct sw_status *s)
 {
-	if (s->uids.overflow)
+	if (s->stats.uid_overflow)
 		sw_texts_add(&s->health.problems, "the account table is full (%llu rows): %llu attempts are "
 			     "counted together on its overflow row; verdicts are not affected; raise [tables] "
 			     "uids and start afresh with 'smtpwall off' and 'smtpwall apply'",
-			     (unsigned long long)s->uids.max, (unsigned long long)s->uids.overflow);
-	if (s->origins.overflow)
+			     (unsigned long long)s->stats.uid_rows_max, (unsigned long long)s->stats.uid_overflow);
+	if (s->stats.origin_overflow)
 		sw_texts_add(&s->health.problems, "the directory table is full (%llu rows): %llu attempts "
 			     "are counted together on its overflow row; verdicts are not affected; raise "
 			     "[tables] origins and start afresh with 'smtpwall off' and 'smtpwall apply'",
-			     (unsigned long long)s->origins.max, (unsigned long long)s->origins.overflow);
-	if (s->counters[SW_CTR_UNCOUNTED])
+			     (unsigned long long)s->stats.origin_rows_max, (unsigned long long)s->stats.origin_overflow);
+	if (s->stats.counters[SW_CTR_UNCOUNTED])
 		sw_texts_add(&s->health.problems, "%llu counts found no row at all; run 'smtpwall apply' to "
 			     "put the overflow rows back",
-			     (unsigned long long)s->counters[SW_CTR_UNCOUNTED]);
+			     (unsigned long long)s->stats.counters[SW_CTR_UNCOUNTED]);
 }
 
 int sw_status_read(const struct sw_options *o, struct sw_status *ret)
@@ -174,9 +104,9 @@ int sw_status_read(const struct sw_options *o, struct sw_status *ret)
 	}
 	sw_health_check(&o->target, &s.live, &s.health);
 	read_exempt(&s);
-	read_uid_table(s.live.map_fd[SW_MAP_UID_STATS], &s.uids);
-	read_origin_table(s.live.map_fd[SW_MAP_ORIGINS], &s.origins);
-	read_counters(s.live.map_fd[SW_MAP_COUNTERS], s.counters);
+	r = sw_stats_read(&s.live, &s.stats);
+	if (r < 0 && r != -ENOENT)
+		sw_texts_add(&s.health.problems, "the counters cannot be read: %s", strerror(-r));
 	judge_tables(&s);
 	sw_conflicts_find("", &s.conflicts);
 	*ret = s;
@@ -190,6 +120,7 @@ void sw_status_free(struct sw_status *s)
 		free(s->exempt[i].why);
 	}
 	free(s->exempt);
+	sw_stats_free(&s->stats);
 	sw_texts_free(&s->conflicts);
 	sw_health_free(&s->health);
 	sw_live_close(&s->live);

@@ -8,17 +8,13 @@
 #include "options.h"
 #include "policy.h"
 #include "probe.h"
+#include "stats.h"
 
 struct sw_status_exempt {
 	enum sw_kind kind;
 	uint64_t id;
 	char *name;	/* NULL: no such account any more, or a cgroup that is gone */
 	char *why;	/* "FILE:LINE" or the source as a sentence */
-};
-
-struct sw_status_table {
-	uint64_t used, max;	/* rows */
-	uint64_t overflow;	/* attempts counted on the overflow row */
 };
 
 struct sw_status {
@@ -28,8 +24,7 @@ struct sw_status {
 	struct sw_texts conflicts;
 	struct sw_status_exempt *exempt;
 	size_t n_exempt;
-	struct sw_status_table uids, origins;
-	uint64_t counters[_SW_CTR_MAX];
+	struct sw_stats stats;	/* empty when nothing is in force */
 };
 
 /* SW_EXIT_GOOD and `ret` (free it with sw_status_free()), or an exit status after one error was

@@ -82,7 +82,8 @@ head -c 3000 /dev/urandom >"$tmp/noise"
 run "$smtpwall" apply --check --config "$tmp/noise"
 check "noise as file: exit status 2" exits 2
 check "noise as file: nothing that a terminal would act on" eval \
-	'! LC_ALL=C.UTF-8 grep -qaxv "[[:print:]]*" "$tmp/err"'
+	'! LC_ALL=C grep -qaP "[\\x00-\\x09\\x0b-\\x1f\\x7f]|\\xc2[\\x80-\\x9f]" "$tmp/err"'
+check "noise as file: and only UTF-8" iconv -f UTF-8 -t UTF-8 -o /dev/null "$tmp/err"
 config ''
 chmod 600 "$conf"
 run setpriv --reuid "$nobody" --regid "$nobody" --clear-groups "$smtpwall" apply --check
@@ -121,4 +122,8 @@ check "still the same generation" is "$(generation)" "$generation"
 run "$smtpwall" apply
 check "the good file is applied" exits 0
 check "the next generation" is "$(generation)" $((generation + 1))
+printf '[exempt]\nusers = 61001\nmta = none\n' >"$tmp/no-root"
+run "$smtpwall" apply --check --config "$tmp/no-root"
+check "root left out: accepted" exits 0
+check "root left out: said" has "$err" "root is not exempt"
 done_testing
