@@ -78,12 +78,12 @@ $(O)/smtpwall: $(USER_O)
 include tests/tests.mk
 
 install: all
-	install -D -m 0755 $(O)/smtpwall $(DESTDIR)$(sbindir)/smtpwall
-	install -D -m 0644 packaging/man/smtpwall.8 $(DESTDIR)$(mandir)/man8/smtpwall.8
-	install -D -m 0644 packaging/man/smtpwall.conf.5 $(DESTDIR)$(mandir)/man5/smtpwall.conf.5
-	install -D -m 0644 README.md $(DESTDIR)$(docdir)/README.md
-	install -D -m 0644 CHANGES.md $(DESTDIR)$(docdir)/CHANGES.md
-	test -e $(DESTDIR)$(sysconfdir)/smtpwall/smtpwall.conf || install -D -m 0640 \
+	$(Q)install -D -m 0755 $(O)/smtpwall $(DESTDIR)$(sbindir)/smtpwall
+	$(Q)install -D -m 0644 packaging/man/smtpwall.8 $(DESTDIR)$(mandir)/man8/smtpwall.8
+	$(Q)install -D -m 0644 packaging/man/smtpwall.conf.5 $(DESTDIR)$(mandir)/man5/smtpwall.conf.5
+	$(Q)install -D -m 0644 README.md $(DESTDIR)$(docdir)/README.md
+	$(Q)install -D -m 0644 CHANGES.md $(DESTDIR)$(docdir)/CHANGES.md
+	$(Q)test -e $(DESTDIR)$(sysconfdir)/smtpwall/smtpwall.conf || install -D -m 0640 \
 		packaging/smtpwall.conf $(DESTDIR)$(sysconfdir)/smtpwall/smtpwall.conf
 
 clean:
