@@ -106,9 +106,15 @@ static uint64_t accepted(const struct attack *a)
 	return n;
 }
 
-static void run_one(void **state)
+/* Errors of the network that the policy never gives. On a busy machine a forwarded packet may be
+ * late or its neighbour not yet known; then the case is run once more, and judged by that. */
+static bool network_failed(int r)
 {
-	const struct one *t = *state;
+	return r == -ETIMEDOUT || r == -EHOSTUNREACH || r == -ENETUNREACH;
+}
+
+static void run_and_judge(const struct one *t, bool last_try)
+{
 	const struct attack *a = t->a;
 	uint64_t before = accepted(a), syns = 0, syns_after = 0;
 	bool pass = expect_pass(t);
@@ -132,6 +138,11 @@ static void run_one(void **state)
 	}
 	if (r == ATTACK_BROKEN)
 		fail_msg("%s is broken: %s", a->name, why);
+	if (pass && network_failed(r) && !last_try) {
+		print_message("# %s: %s; once more\n", a->name, strerror(-r));
+		run_and_judge(t, true);
+		return;
+	}
 	assert_int_equal(r, pass ? 0 : refusal(t));
 	if (!pass) {
 		assert_int_equal(accepted(a), before);
@@ -147,6 +158,11 @@ static void run_one(void **state)
 			 row_before.n[expect_slot(t, pass)] + (counted ? n : 0));
 	assert_int_equal(wall_total(&wall), total + (counted ? n : 0));
 	assert_int_equal(wall_total_origins(&wall), origins + (counted ? n : 0));
+}
+
+static void run_one(void **state)
+{
+	run_and_judge(*state, false);
 }
 
 static bool wanted(const struct attack *a, enum mode mode)
