@@ -171,7 +171,7 @@ static __always_inline void sw_read_where(struct task_struct *task, struct sw_wh
 	w->walk.mnt = (__u64)vfsmnt - sw_offset(mount, mnt);
 	w->walk.mnt_root = 0;
 	sw_probe(w->walk.mnt_root, (__u64)vfsmnt + sw_offset(vfsmount, mnt_root));
-	w->walk.steps = 0;
+	w->walk.pad = 0;
 	sw_walk_path(w, dentry);
 	sw_read_argv(task, w);	/* after the path, which may have spilled into argv */
 }

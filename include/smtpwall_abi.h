@@ -104,7 +104,7 @@ struct sw_walk {
 	__u64 dentry;
 	__u64 mnt_root;		/* dentry at which this mount begins */
 	__u32 off;		/* where the path written so far begins */
-	__u32 steps;
+	__u32 pad;
 };
 SW_ABI_SIZE(struct sw_walk, 32);
 

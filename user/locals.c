@@ -154,7 +154,7 @@ static int remove_others(int map_fd, uint32_t generation, const struct sw_addrs 
 		r = bpf_map_get_next_key(map_fd, &key, &next);
 		memcpy(addr.b, key.addr, sizeof(addr.b));
 		if (key.generation != generation ||
-		    bsearch(&addr, a->item, a->n, sizeof(addr), compare))
+		    (a->n && bsearch(&addr, a->item, a->n, sizeof(addr), compare)))
 			continue;
 		if (bpf_map_delete_elem(map_fd, &key) < 0 && errno != ENOENT)
 			return -errno;
@@ -186,7 +186,7 @@ static int write_rows(int map_fd, uint32_t generation, const struct sw_addrs *a)
 		if (bpf_map_update_elem(map_fd, &key, &one, BPF_ANY) < 0)
 			return -errno;
 	}
-	return a->n ? remove_others(map_fd, generation, a) : 0;
+	return remove_others(map_fd, generation, a);
 }
 
 int sw_locals_store(int map_fd, int control_fd, uint32_t generation, const struct sw_addrs *a)
@@ -203,7 +203,7 @@ int sw_locals_store(int map_fd, int control_fd, uint32_t generation, const struc
 	for (int i = 0; i < SW_LOCAL_WORDS; i++)
 		__atomic_fetch_or(&c->local_filter[i], filter[i], __ATOMIC_SEQ_CST);
 	r = write_rows(map_fd, generation, a);
-	for (int i = 0; i < SW_LOCAL_WORDS && !r && a->n; i++)
+	for (int i = 0; i < SW_LOCAL_WORDS && !r; i++)
 		__atomic_store_n(&c->local_filter[i], filter[i], __ATOMIC_SEQ_CST);
 	munmap(c, sizeof(*c));
 	return r;

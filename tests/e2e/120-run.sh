@@ -66,6 +66,12 @@ for address in 203.0.113.201/32 2001:db8:99::1/128; do
 	check "$bare was removed: it is another machine again" becomes "$bare" deny
 done
 
+# Without any address left, none may stay behind as local: that would let connects through.
+ip -n "swrun$$" address add 203.0.113.202/32 dev lo
+check "203.0.113.202 was added" becomes 203.0.113.202 allow
+ip -n "swrun$$" address flush dev lo
+check "all addresses were removed: it is another machine again" becomes 203.0.113.202 deny
+
 run "$smtpwall" run
 check "a second run refuses to start" exits 1 1
 check "and says why" has "$err" "in force already"
