@@ -4,12 +4,20 @@
  * MPTCP (as TCP), SMC (its inner TCP socket), io_uring, from every cgroup and namespace. IPv4
  * in an IPv6 socket (v4-mapped) comes to connect6 only.
  */
+#include "container.bpf.h"
 #include "event.bpf.h"
-#include "identity.bpf.h"
+#include "limit.bpf.h"
+#include "redirect.bpf.h"
 
 /* What these hooks return. Never bare 0 and 1: LSM hooks use the opposite. */
 #define SW_HOOK_DENY	0
 #define SW_HOOK_PASS	1
+
+static __always_inline bool sw_redirect(struct bpf_sock_addr *ctx, const struct sw_flow *f,
+					__u32 family)
+{
+	return family == 4 ? sw_redirect4(ctx, f) : sw_redirect6(ctx, f);
+}
 
 static __always_inline int sw_connect(struct bpf_sock_addr *ctx, const struct sw_flow *f,
 				      __u32 family)
@@ -23,17 +31,24 @@ static __always_inline int sw_connect(struct bpf_sock_addr *ctx, const struct sw
 	if (kind == SW_PORT_OTHER)
 		return SW_HOOK_PASS;
 	sw_decide(&env, &sw_settings, f, kind, &d);
+	if (d.verdict == SW_REDIRECT && !sw_redirect(ctx, f, family)) {
+		d.verdict = SW_DENY;
+		d.slot = SW_N_DENIED;
+	}
 
 	/* The verdict is final before this line; nothing below can change it. */
 	now = sw_coarse_now();
 	account = sw_count(env.task, f, &d, now);
 	if (d.verdict != SW_ALLOW) {
+		sw_after_limit(&d);
+		sw_count_dest(f, &d, account, now);
+		sw_remember_cgroup();
 		if (sw_throttled(account, now))
 			sw_bump(SW_CTR_EVENTS_THROTTLED);
 		else
 			sw_report(ctx, f, &d, family);
 	}
-	if (d.verdict == SW_ALLOW || d.verdict == SW_OBSERVE)
+	if (d.verdict == SW_ALLOW || d.verdict == SW_OBSERVE || d.verdict == SW_REDIRECT)
 		return SW_HOOK_PASS;
 	if (sw_settings.has_set_retval)
 		bpf_set_retval(-sw_settings.refuse_errno);

@@ -70,6 +70,7 @@ __noinline int sw_origin_make(__u32 uid, __u32 dev, __u64 ino)
 	if (!o)
 		return -1;
 	o->first_ns = sw_coarse_now();
+	o->cgroup_id = bpf_get_current_cgroup_id();
 	if (dev != SW_DEV_NONE)
 		sw_read_where(sw_current(), &o->where);
 	o->filled = 1;
@@ -86,7 +87,7 @@ static __always_inline struct sw_origin *sw_origin_row(struct sw_origin_key *key
 
 	if (o)
 		return o;
-	if (!special && account && account->origins >= sw_settings.max_origins_per_uid) {
+	if (!special && account && (account->shares & 0xffff) >= sw_settings.max_origins_per_uid) {
 		key->dev = SW_DEV_NONE;
 		key->ino = SW_ROW_MORE;
 		special = true;
@@ -95,7 +96,7 @@ static __always_inline struct sw_origin *sw_origin_row(struct sw_origin_key *key
 			return o;
 	}
 	if (!sw_origin_make(key->uid, key->dev, key->ino) && account && !special)
-		__sync_fetch_and_add(&account->origins, 1);
+		__sync_fetch_and_add(&account->shares, SW_SHARE_ORIGIN);
 	o = bpf_map_lookup_elem(&sw_origins, key);
 	if (o)
 		return o;
@@ -147,6 +148,38 @@ static __always_inline struct sw_uid_stats *sw_count(struct task_struct *task,
 	if (sw_settings.count_origins)
 		sw_count_origin(task, f, d, account, now);
 	return account;
+}
+
+/* Where an attempt that was not simply allowed went to. */
+static __always_inline void sw_count_dest(const struct sw_flow *f, const struct sw_decision *d,
+					  struct sw_uid_stats *account, __u64 now)
+{
+	struct sw_dest_key key = {
+		.uid = d->charge.uid,
+		.port = f->port,
+		.row = SW_ROW_UID,
+		.addr = { f->addr[0], f->addr[1], f->addr[2], f->addr[3] },
+	};
+	struct sw_dest fresh = { .first_ns = now };
+	struct sw_dest *row;
+
+	if (!account || d->charge.row != SW_ROW_UID)
+		return;
+	row = bpf_map_lookup_elem(&sw_dests, &key);
+	if (!row && account->shares >> 16 >= sw_settings.max_dests_per_uid) {
+		key = (struct sw_dest_key){ .uid = d->charge.uid, .row = SW_ROW_MORE };
+		row = bpf_map_lookup_elem(&sw_dests, &key);
+	}
+	if (!row) {
+		if (!bpf_map_update_elem(&sw_dests, &key, &fresh, BPF_NOEXIST) &&
+		    key.row == SW_ROW_UID)
+			__sync_fetch_and_add(&account->shares, SW_SHARE_DEST);
+		row = bpf_map_lookup_elem(&sw_dests, &key);
+	}
+	if (!row)
+		return;	/* the table is full; the account's own counters are complete */
+	__sync_fetch_and_add(d->verdict == SW_OBSERVE ? &row->would_deny : &row->refused, 1);
+	row->last_ns = now;
 }
 
 #endif

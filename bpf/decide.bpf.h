@@ -8,57 +8,34 @@
 #ifndef SW_DECIDE_BPF_H
 #define SW_DECIDE_BPF_H
 
-#include "smtpwall_abi.h"
-
-#ifdef __bpf__
-#include "kernel.bpf.h"
-#define sw_htonl(x)	bpf_htonl(x)
-#define SW_INLINE	static __always_inline
-#else
-#include <arpa/inet.h>
-#define sw_htonl(x)	htonl(x)
-#define SW_INLINE	static inline
-#endif
-#include <stdbool.h>
-
-struct sw_flow {
-	__u32 addr[4];		/* network order, IPv4 as v4-mapped */
-	__u16 port;		/* host order */
-};
-
-/* (uid_t)-1: no account can have it and no row is ever written for it, so what cannot be read
- * falls towards deny. */
-#define SW_NOBODY	0xffffffffU
-
-/* All in the initial user namespace. */
-struct sw_ids {
-	__u32 euid;
-	__u32 egid;		/* effective primary group; supplementary groups never count */
-	__u32 ruid;
-	__u32 real_ruid;	/* of real_cred: differs under an io_uring personality */
-	bool kthread;
-};
+#include "exempt.bpf.h"
 
 struct sw_decision {
 	__u8 verdict;		/* enum sw_verdict */
 	__u8 reason;		/* enum sw_reason */
 	__u8 slot;		/* enum sw_slot */
+	bool exempt;
 	struct sw_uid_key charge;
+	struct sw_rule rule;	/* with SW_BY_RULE and SW_BY_RULE_LIMIT */
 };
 
-/* The world, as the includer sees it. */
-struct sw_env;
-
-/* Who is connecting; an id that cannot be found out becomes SW_NOBODY. */
-SW_INLINE void sw_env_identify(struct sw_env *env, struct sw_ids *ids);
-/* Is there a row in the policy's generation? */
-SW_INLINE bool sw_env_exempt(struct sw_env *env, __u32 kind, __u64 id);
-/* Is it an address of this machine, other than loopback? */
-SW_INLINE bool sw_env_own_address(struct sw_env *env, const struct sw_flow *f);
-/* Is the socket in the host's network namespace and the task in the initial PID namespace? */
-SW_INLINE bool sw_env_in_host(struct sw_env *env);
-/* Is the task's cgroup, or one above it, exempt? */
-SW_INLINE bool sw_env_cgroup_exempt(struct sw_env *env);
+/* Is the account denied for the time being? */
+SW_INLINE bool sw_env_denied_now(struct sw_env *env, __u32 uid);
+/* The allow rule with the longest prefix of this address, for one identity and port. */
+SW_INLINE bool sw_env_rule(struct sw_env *env, __u32 kind, __u32 who, const struct sw_flow *f,
+			   struct sw_rule *rule);
+/* The same for the task's cgroup or the nearest one above it that has a rule. */
+SW_INLINE bool sw_env_cgroup_rule(struct sw_env *env, const struct sw_flow *f,
+				  struct sw_rule *rule);
+/* The limit of an account or group, if it has one of its own. */
+SW_INLINE bool sw_env_limit(struct sw_env *env, __u32 kind, __u64 id, struct sw_quota *quota);
+/* Uses up one of the quota; false when none is left. */
+SW_INLINE bool sw_env_take(struct sw_env *env, __u32 kind, __u64 id, struct sw_quota quota);
+/* Puts back one that was taken for the same connect. */
+SW_INLINE void sw_env_give_back(struct sw_env *env, __u32 kind, __u64 id);
+/* Mode redirect: is it the mail server that connects, or a socket that cannot reach it? */
+SW_INLINE bool sw_env_mail_server(struct sw_env *env, __u32 uid);
+SW_INLINE bool sw_env_bound_to_device(struct sw_env *env);
 
 enum sw_port_kind { SW_PORT_OTHER, SW_PORT_DENY, SW_PORT_COUNT };
 
@@ -85,58 +62,120 @@ SW_INLINE bool sw_flow_is_loopback(const struct sw_flow *f)
 	return !f->addr[2] && (!f->addr[3] || f->addr[3] == sw_htonl(1));
 }
 
-/* The row an attempt is counted on: the first of (effective, real) that is not exempt. */
-SW_INLINE __u32 sw_charged_uid(struct sw_env *env, const volatile struct sw_settings *set,
-			       const struct sw_ids *ids)
+/* Group and user rules hold where exemptions of users and groups hold: in the host. */
+SW_INLINE bool sw_rules_of_ids(struct sw_env *env, const volatile struct sw_settings *set,
+			       const struct sw_ids *ids, const struct sw_flow *f,
+			       struct sw_rule *rule)
 {
-	bool same_real = !set->identity_strict || ids->real_ruid == ids->euid;
-
-	if (ids->ruid == ids->euid && same_real)
-		return ids->euid;
-	if (!sw_env_exempt(env, SW_KIND_UID, ids->euid))
-		return ids->euid;
-	if (ids->ruid != ids->euid && !sw_env_exempt(env, SW_KIND_UID, ids->ruid))
-		return ids->ruid;
-	if (!same_real && !sw_env_exempt(env, SW_KIND_UID, ids->real_ruid))
-		return ids->real_ruid;
-	return ids->euid;
-}
-
-/* identity = strict: the real UID, in cred and in real_cred, must be exempt as well. */
-SW_INLINE bool sw_real_exempt(struct sw_env *env, const struct sw_ids *ids)
-{
-	if (!sw_env_exempt(env, SW_KIND_UID, ids->ruid))
+	if (!(set->rules & (1 << SW_KIND_UID | 1 << SW_KIND_GID)))
 		return false;
-	return ids->real_ruid == ids->ruid || sw_env_exempt(env, SW_KIND_UID, ids->real_ruid);
+	if (!set->containers_exempt && !sw_env_in_host(env))
+		return false;
+	if (set->identity_strict && (ids->ruid != ids->euid || ids->real_ruid != ids->euid) &&
+	    !sw_real_exempt(env, ids))
+		return false;
+	if (set->rules & 1 << SW_KIND_UID && sw_env_rule(env, SW_KIND_UID, ids->euid, f, rule))
+		return true;
+	return set->rules & 1 << SW_KIND_GID && sw_env_rule(env, SW_KIND_GID, ids->egid, f, rule);
 }
 
-/* Whether an exemption covers this caller. True with the step that found it in `reason`; false
- * with the reason a denial would have. UIDs and groups hold in the host's namespaces only. */
-SW_INLINE bool sw_identity_exempt(struct sw_env *env, const volatile struct sw_settings *set,
-				  const struct sw_ids *ids, __u8 *reason)
+/* The allow rule for this connect: that of the user, then of the group, of the cgroup, of
+ * everybody; of each the one with the longest prefix. The first that matches decides, also when
+ * its limit is used up. */
+SW_INLINE bool sw_find_rule(struct sw_env *env, const volatile struct sw_settings *set,
+			    const struct sw_ids *ids, const struct sw_flow *f,
+			    struct sw_rule *rule)
 {
-	bool found = false;
+	if (!set->rules)
+		return false;
+	if (sw_rules_of_ids(env, set, ids, f, rule))
+		return true;
+	if (set->rule_cgroup_levels && sw_env_cgroup_rule(env, f, rule))
+		return true;
+	return set->rules & 1 << SW_KIND_ANY && sw_env_rule(env, SW_KIND_ANY, 0, f, rule);
+}
 
-	*reason = SW_BY_POLICY;
-	if (sw_env_exempt(env, SW_KIND_UID, ids->euid)) {
-		*reason = SW_BY_EXEMPT_UID;
-		found = true;
-	} else if (set->has_gids && sw_env_exempt(env, SW_KIND_GID, ids->egid)) {
-		*reason = SW_BY_EXEMPT_GID;
-		found = true;
+SW_INLINE bool sw_is_unlimited(struct sw_quota q)
+{
+	return q.per_hour == SW_UNLIMITED && q.per_day == SW_UNLIMITED;
+}
+
+/* The limit of the account that is charged: its own, else its group's, else the default, which
+ * is for the count ports. */
+SW_INLINE struct sw_quota sw_account_quota(struct sw_env *env,
+					   const volatile struct sw_settings *set,
+					   const struct sw_ids *ids, const struct sw_decision *d)
+{
+	struct sw_quota q = { SW_UNLIMITED, SW_UNLIMITED };
+
+	if (set->limits & 1 << SW_KIND_UID && sw_env_limit(env, SW_KIND_UID, d->charge.uid, &q))
+		return q;
+	if (set->limits & 1 << SW_KIND_GID && sw_env_limit(env, SW_KIND_GID, ids->egid, &q))
+		return q;
+	if (d->reason == SW_BY_COUNT_PORT) {
+		q.per_hour = set->default_quota.per_hour;
+		q.per_day = set->default_quota.per_day;
 	}
-	if (found && !set->containers_exempt && !sw_env_in_host(env)) {
-		*reason = SW_BY_CONTAINER;
-		found = false;
-	} else if (found && set->identity_strict && !sw_real_exempt(env, ids)) {
-		*reason = SW_BY_REAL_UID;
-		found = false;
+	return q;
+}
+
+/*
+ * Whether an allowed connect keeps within every limit that is for it. What it took from one is
+ * put back when another has nothing left: no limit is ever exceeded, and nothing is used up by
+ * what did not pass. (While it is taken, a connect on another CPU may find the limit used up.)
+ */
+SW_INLINE bool sw_within_limits(struct sw_env *env, const volatile struct sw_settings *set,
+				const struct sw_ids *ids, struct sw_decision *d)
+{
+	struct sw_quota account = sw_account_quota(env, set, ids, d);
+	struct sw_quota server = { set->server_quota.per_hour, set->server_quota.per_day };
+	bool by_rule = d->reason == SW_BY_RULE && !sw_is_unlimited(d->rule.quota);
+	__u8 reason;
+
+	if (!sw_is_unlimited(account) && !sw_env_take(env, SW_KIND_UID, d->charge.uid, account)) {
+		d->reason = SW_BY_ACCOUNT_LIMIT;
+		return false;
 	}
-	if (!found && set->cgroup_levels && sw_env_cgroup_exempt(env)) {
-		*reason = SW_BY_EXEMPT_CGROUP;
-		found = true;
+	reason = SW_BY_RULE_LIMIT;
+	if (!by_rule || sw_env_take(env, SW_KIND_RULE, d->rule.id, d->rule.quota)) {
+		reason = SW_BY_SERVER_LIMIT;
+		if (sw_is_unlimited(server) || sw_env_take(env, SW_KIND_SERVER, 0, server))
+			return true;
+		if (by_rule)
+			sw_env_give_back(env, SW_KIND_RULE, d->rule.id);
 	}
-	return found;
+	if (!sw_is_unlimited(account))
+		sw_env_give_back(env, SW_KIND_UID, d->charge.uid);
+	d->reason = reason;
+	return false;
+}
+
+/* Mode observe lets through whatever is refused otherwise. */
+SW_INLINE void sw_refuse(const volatile struct sw_settings *set, struct sw_decision *d,
+			 enum sw_verdict verdict, enum sw_slot slot)
+{
+	bool observe = set->mode == SW_MODE_OBSERVE;
+
+	d->verdict = observe ? SW_OBSERVE : verdict;
+	d->slot = observe ? SW_N_WOULD_DENY : slot;
+}
+
+/* Mode redirect, and nothing allows this connect: only port 25, and only where the mail server
+ * can be reached. */
+SW_INLINE bool sw_may_redirect(struct sw_env *env, const struct sw_ids *ids,
+			       const struct sw_flow *f, struct sw_decision *d)
+{
+	if (f->port != 25 || d->reason == SW_BY_KTHREAD || !sw_env_in_host(env))
+		return false;
+	if (sw_env_mail_server(env, ids->euid)) {
+		d->reason = SW_BY_LOOP;
+		return false;
+	}
+	if (sw_env_bound_to_device(env)) {
+		d->reason = SW_BY_DEVICE;
+		return false;
+	}
+	return true;
 }
 
 /*
@@ -153,7 +192,13 @@ SW_INLINE void sw_decide(struct sw_env *env, const volatile struct sw_settings *
 	d->charge.row = ids.kthread ? SW_ROW_KERNEL : SW_ROW_UID;
 	d->verdict = SW_ALLOW;
 	d->slot = SW_N_ALLOWED;
+	d->exempt = false;
 
+	if (!ids.kthread && sw_env_denied_now(env, d->charge.uid)) {
+		d->reason = SW_BY_DENIED_NOW;
+		sw_refuse(set, d, SW_DENY, SW_N_DENIED);
+		return;
+	}
 	if (set->allow_local && (sw_flow_is_loopback(f) || sw_env_own_address(env, f))) {
 		d->reason = SW_BY_LOCAL;
 		d->slot = SW_N_LOCAL;
@@ -162,21 +207,28 @@ SW_INLINE void sw_decide(struct sw_env *env, const volatile struct sw_settings *
 	if (ids.kthread) {
 		d->reason = SW_BY_KTHREAD;
 	} else {
+		bool allowed = true;
+
 		if (sw_identity_exempt(env, set, &ids, &d->reason))
-			return;
-		/* Allow rules and limits take their place here. */
-		if (kind == SW_PORT_COUNT) {
+			d->exempt = true;
+		else if (sw_find_rule(env, set, &ids, f, &d->rule))
+			d->reason = SW_BY_RULE;
+		else if (kind == SW_PORT_COUNT)
 			d->reason = SW_BY_COUNT_PORT;
+		else
+			allowed = false;
+		if (allowed) {
+			if (set->limits && !sw_within_limits(env, set, &ids, d))
+				sw_refuse(set, d, SW_LIMITED, SW_N_LIMITED);
 			return;
 		}
 	}
-	if (set->mode == SW_MODE_OBSERVE) {
-		d->verdict = SW_OBSERVE;
-		d->slot = SW_N_WOULD_DENY;
-	} else {
-		d->verdict = SW_DENY;
-		d->slot = SW_N_DENIED;
+	if (set->mode == SW_MODE_REDIRECT && sw_may_redirect(env, &ids, f, d)) {
+		d->verdict = SW_REDIRECT;
+		d->slot = SW_N_REDIRECTED;
+		return;
 	}
+	sw_refuse(set, d, SW_DENY, SW_N_DENIED);
 }
 
 #endif

@@ -55,8 +55,9 @@ static __always_inline void sw_event_caller(struct sw_event *e, struct task_stru
 /* What the hook found, in one register: see sw_send_event(). */
 static __always_inline __u64 sw_pack(const struct sw_decision *d, __u16 port, __u32 family)
 {
+	_Static_assert(_SW_VERDICT_MAX <= 8 && _SW_REASON_MAX <= 32, "three and five bits");
 	return (__u64)d->charge.uid << 32 | (__u64)port << 16 | d->charge.row << 12 |
-	       (family == 6 ? 1 << 8 : 0) | d->reason << 4 | d->verdict;
+	       (family == 6 ? 1 << 8 : 0) | d->reason << 3 | d->verdict;
 }
 
 static __always_inline void sw_unpack(struct sw_event *e, __u64 found)
@@ -65,8 +66,8 @@ static __always_inline void sw_unpack(struct sw_event *e, __u64 found)
 	e->dport = found >> 16;
 	e->charged_row = found >> 12 & 15;
 	e->family = found >> 8 & 1 ? 6 : 4;
-	e->reason = found >> 4 & 15;
-	e->verdict = found & 15;
+	e->reason = found >> 3 & 31;
+	e->verdict = found & 7;
 }
 
 /* Global, with scalars only (all that 5.10 takes): the verifier then looks at the path walk

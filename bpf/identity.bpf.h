@@ -6,12 +6,13 @@
 #ifndef SW_IDENTITY_BPF_H
 #define SW_IDENTITY_BPF_H
 
-#include "decide.bpf.h"
+#include "exempt.bpf.h"
 #include "maps.bpf.h"
 
 struct sw_env {
 	void *ctx;			/* of the hook: it names the socket's namespace */
 	struct task_struct *task;
+	__u32 hour;			/* of local time, once it was asked for */
 };
 
 SW_INLINE void sw_env_identify(struct sw_env *env, struct sw_ids *ids)

@@ -5,7 +5,6 @@
  * nothing is done per packet. An object of its own, so that a kernel without the hook still
  * gets the gate.
  */
-#include "decide.bpf.h"
 #include "identity.bpf.h"
 
 #define SW_HOOK_DENY	0

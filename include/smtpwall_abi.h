@@ -8,8 +8,11 @@
 #define SMTPWALL_ABI_H
 
 #include <linux/types.h>
+#ifdef __bpf__
+#include <linux/bpf.h>	/* struct bpf_spin_lock */
+#endif
 
-#define SW_ABI_VERSION	1
+#define SW_ABI_VERSION	2
 #define SW_ABI_SIZE(type, n) _Static_assert(sizeof(type) == (n), #type " changed size")
 
 #define SW_MAX_PORTS	16	/* deny_ports and count_ports together */
@@ -49,6 +52,12 @@ enum sw_reason {
 	SW_BY_POLICY,		/* nothing exempts this identity */
 	SW_BY_CONTAINER,	/* exempt on the host, but not in another namespace */
 	SW_BY_REAL_UID,		/* identity = strict: the real UID is not exempt */
+	SW_BY_DENIED_NOW,	/* a temporary deny, by hand or after a limit */
+	SW_BY_ACCOUNT_LIMIT,	/* the limit of the account is used up */
+	SW_BY_RULE_LIMIT,	/* that of the allow rule */
+	SW_BY_SERVER_LIMIT,	/* that of the whole server */
+	SW_BY_LOOP,		/* mode redirect: the mail server would reach itself */
+	SW_BY_DEVICE,		/* mode redirect: bound to a device, cannot reach this machine */
 	_SW_REASON_MAX,
 };
 
@@ -83,7 +92,7 @@ struct sw_uid_stats {
 	__u64 first_ns;		/* CLOCK_MONOTONIC */
 	__u64 last_ns;
 	__u32 event_tat;	/* event throttle: when the next one is due, SW_TICK_SHIFT ticks */
-	__u32 origins;		/* rows this UID has made in sw_origins */
+	__u32 shares;		/* rows this UID has made: sw_origins + (sw_dests << 16) */
 };
 SW_ABI_SIZE(struct sw_uid_stats, 72);	/* with the kernel's 56 bytes it fills 128 */
 
@@ -96,6 +105,8 @@ struct sw_origin_key {
 SW_ABI_SIZE(struct sw_origin_key, 16);
 
 #define SW_DEV_NONE	0xffffffffU
+#define SW_SHARE_ORIGIN	1U	/* one row in sw_uid_stats.shares */
+#define SW_SHARE_DEST	0x10000U
 
 /* State of a path walk. It lies in memory, not on the stack, so that the verifier forgets it
  * between steps and does not multiply loop states. */
@@ -134,12 +145,54 @@ struct sw_origin {
 	__u8  filled;		/* 1 once `where` is complete */
 	__u8  pad[5];
 	__u64 sketch[SW_SKETCH_WORDS];	/* distinct destinations; rows of one UID merge by OR */
-	struct sw_where where;	/* the first caller seen here */
+	__u64 cgroup_id;	/* of the first caller seen here */
+	struct sw_where where;	/* the same */
 };
-SW_ABI_SIZE(struct sw_origin, 944);	/* with key and kernel header it fits 1024 */
+SW_ABI_SIZE(struct sw_origin, 952);	/* with key and kernel header it fits 1024 */
+
+/* sw_dests: where attempts that were not simply allowed went to. One row a UID, address and port;
+ * past its share one account's further destinations are counted on its SW_ROW_MORE row. */
+struct sw_dest_key {
+	__u32 uid;
+	__u16 port;		/* host order; 0 on SW_ROW_MORE */
+	__u16 row;		/* SW_ROW_UID or SW_ROW_MORE */
+	__u32 addr[4];		/* network order, IPv4 as v4-mapped */
+};
+SW_ABI_SIZE(struct sw_dest_key, 24);
+
+struct sw_dest {
+	__u64 would_deny;
+	__u64 refused;		/* denied, limited or redirected */
+	__u64 first_ns;		/* CLOCK_MONOTONIC */
+	__u64 last_ns;
+};
+SW_ABI_SIZE(struct sw_dest, 32);
+
+/* sw_cgroups: names of cgroups that offended, by id, so that a container can still be named when
+ * it is gone. name[0] is the cgroup's own, name[1] its parent's; empty at the root. */
+#define SW_CGROUP_NAMES		4
+#define SW_CGROUP_NAME_LEN	96
+struct sw_cgroup_name {
+	__u32 filled;		/* 1 once the names are complete */
+	__u32 level;		/* depth below the root: more than SW_CGROUP_NAMES lose the top */
+	char  name[SW_CGROUP_NAMES][SW_CGROUP_NAME_LEN];
+};
+SW_ABI_SIZE(struct sw_cgroup_name, 392);
+
+/* Identities of exemptions, allow rules and limits. */
+enum sw_kind {
+	SW_KIND_UID = 1,
+	SW_KIND_GID,
+	SW_KIND_CGROUP,
+	SW_KIND_ANY,		/* allow rules */
+	SW_KIND_RULE,		/* windows of limits: an allow rule */
+	SW_KIND_SERVER,		/* windows of limits: the whole server */
+	SW_KIND_CGROUP_RULE,	/* sw_exempt: `source` is the `who` of allow rules for this cgroup */
+	SW_KIND_MAIL_UID,	/* sw_exempt: never redirected to the mail server, for it is that */
+	_SW_KIND_MAX,
+};
 
 /* sw_exempt: who is never denied. */
-enum sw_kind { SW_KIND_UID = 1, SW_KIND_GID, SW_KIND_CGROUP, _SW_KIND_MAX };
 
 struct sw_exempt_key {
 	__u32 generation;
@@ -154,6 +207,107 @@ struct sw_exempt_val {
 };
 SW_ABI_SIZE(struct sw_exempt_val, 8);
 
+/* A limit: how many an hour and a day. */
+#define SW_UNLIMITED	0xffffffffU
+struct sw_quota {
+	__u32 per_hour;
+	__u32 per_day;
+};
+
+/* sw_allow: the allow rules, one LPM trie for both families. Everything before the address is
+ * matched whole. */
+struct sw_allow_key {
+	__u32 prefixlen;	/* SW_ALLOW_BITS and the address's own prefix */
+	__u32 generation;
+	__u16 kind;		/* SW_KIND_UID, _GID, _CGROUP, _ANY */
+	__u16 port;		/* host order; a rule for every port has a row for each */
+	__u32 who;		/* UID, GID, number of the cgroup path, 0 */
+	__u32 addr[4];		/* network order, IPv4 as v4-mapped */
+};
+SW_ABI_SIZE(struct sw_allow_key, 32);
+#define SW_ALLOW_BITS	96
+
+struct sw_rule {
+	struct sw_quota quota;
+	__u64 id;		/* of its window in sw_usage; the same in every generation */
+	__u32 source;		/* index into sw_sources of the same generation */
+	__u32 line;
+};
+SW_ABI_SIZE(struct sw_rule, 24);
+
+/* sw_limits: the limits of accounts. */
+struct sw_limit_key {
+	__u32 generation;
+	__u32 kind;		/* SW_KIND_UID, SW_KIND_GID */
+	__u64 id;
+};
+SW_ABI_SIZE(struct sw_limit_key, 16);
+
+struct sw_limit {
+	struct sw_quota quota;
+	__u32 source;
+	__u32 line;
+};
+SW_ABI_SIZE(struct sw_limit, 16);
+
+/* sw_usage: how much of its limits everybody has used, in calendar windows of local time. Not
+ * keyed by generation: applying again resets nothing. */
+struct sw_usage_key {
+	__u64 id;
+	__u32 kind;		/* SW_KIND_UID, SW_KIND_RULE, SW_KIND_SERVER */
+	__u32 channel;		/* enum sw_channel */
+};
+SW_ABI_SIZE(struct sw_usage_key, 16);
+
+enum sw_channel { SW_CHANNEL_DIRECT, _SW_CHANNEL_MAX };
+
+struct sw_usage {
+#ifdef __bpf__
+	struct bpf_spin_lock lock;
+#else
+	__u32 lock;		/* the kernel's: read and write with BPF_F_LOCK */
+#endif
+	__u32 hour;		/* the window: hours of local time since 1970; / 24 is the day */
+	__u32 hour_used;
+	__u32 day_used;
+};
+SW_ABI_SIZE(struct sw_usage, 16);
+
+/* sw_denied: temporary denies, by UID. Not keyed by generation either. */
+enum sw_denied_by { SW_DENIED_BY_HAND, SW_DENIED_BY_LIMIT };
+
+struct sw_denied {
+	__u64 until_ns;		/* CLOCK_MONOTONIC */
+	__u64 since_ns;
+	__u32 by;		/* enum sw_denied_by */
+	__u32 pad;
+};
+SW_ABI_SIZE(struct sw_denied, 24);
+
+/* sw_cgroup_paths: cgroups named by path. When one is made under such a path, its id gets the
+ * rows in sw_exempt that the path has here: a service keeps them when it is restarted. */
+#define SW_CGROUP_PATH_LEN 252
+struct sw_cgroup_path_key {
+	__u32 generation;
+	char  path[SW_CGROUP_PATH_LEN];	/* below the v2 root, NUL to the end */
+};
+SW_ABI_SIZE(struct sw_cgroup_path_key, 256);
+
+struct sw_cgroup_path {
+	__u32 exempt;		/* 1: exempt */
+	__u32 who;		/* of allow rules; 0: none */
+	__u32 source;		/* of the exemption */
+	__u32 line;
+};
+SW_ABI_SIZE(struct sw_cgroup_path, 16);
+
+/* sw_peers: with a redirected socket, the peer its owner asked for. */
+struct sw_peer {
+	__u32 addr[4];		/* network order, IPv4 as v4-mapped */
+	__u32 port;		/* network order, as the hooks have it */
+};
+SW_ABI_SIZE(struct sw_peer, 20);
+
 /* sw_sources: where a row of the policy comes from, as text for people. */
 struct sw_source_key {
 	__u32 generation;
@@ -165,6 +319,8 @@ SW_ABI_SIZE(struct sw_source_key, 8);
 #define SW_SOURCE_DENY_PORTS	0xfffffff0U
 #define SW_SOURCE_COUNT_PORTS	0xfffffff1U
 #define SW_SOURCE_ALLOW_LOCAL	0xfffffff2U
+#define SW_SOURCE_DEFAULT_LIMIT	0xfffffff3U
+#define SW_SOURCE_SERVER_LIMIT	0xfffffff4U
 
 struct sw_source {
 	char text[248];		/* a file name or a sentence, NUL-terminated */
@@ -188,18 +344,36 @@ enum sw_counter {
 	SW_CTR_UNCOUNTED,	/* not even the overflow row was there */
 	SW_CTR_RAW_ALLOWED,	/* strict = yes: raw sockets of exempt identities */
 	SW_CTR_RAW_DENIED,
+	SW_CTR_USAGE_FULL,	/* limited because sw_usage had no row left */
+	SW_CTR_DENIED_FULL,	/* a temporary deny found no row in sw_denied */
+	SW_CTR_CGROUP_FULL,	/* a cgroup of the policy found no row in sw_exempt */
 	_SW_CTR_MAX,
 };
 
 /* sw_control: the one page that user space changes without an apply. Fixed size for ever. */
 #define SW_LOCAL_WORDS	8
 #define SW_TICK_SHIFT	26	/* throttle ticks of 2^26 ns, about 67 ms */
+#define SW_ZONES	8
+
+/* Local time from a moment on. */
+struct sw_zone {
+	__u64 from_s;		/* since 1970; the first one is 0, those not used ~0 */
+	__s64 offset_s;		/* local time - UTC */
+};
+
 struct sw_control {
 	__u64 wall_offset_ns;	/* CLOCK_REALTIME - CLOCK_MONOTONIC */
 	__u32 event_interval;	/* ticks between two events of one UID, once its burst is used up */
 	__u32 event_burst;	/* events of one UID that may come at once */
 	__u64 local_filter[SW_LOCAL_WORDS];	/* an address of sw_local has its bit set */
-	__u8  spare[4016];
+	struct sw_zone zone[SW_ZONES];	/* the changes of local time to come, in order */
+	__u32 any_denied;	/* 0: sw_denied is empty and need not be asked */
+	__u32 redirect_port;	/* host order */
+	__u32 redirect4;	/* network order */
+	__u32 redirect6[4];
+	__u32 confirmed;	/* the generation that `apply --confirm` was told to keep */
+	__u64 revert_ns;	/* CLOCK_MONOTONIC when it takes itself back; 0: it stays */
+	__u8  spare[3848];
 };
 SW_ABI_SIZE(struct sw_control, 4096);
 
@@ -231,8 +405,17 @@ struct sw_settings {
 	__u8  n_hot_uids;
 	__u8  only_hot_uids;	/* sw_exempt has no UID rows besides hot_uid */
 	__u32 hot_uid[SW_HOT_UIDS];	/* exempt; each has its row in sw_exempt as well */
+	__u8  rules;		/* kinds that have allow rules: 1 << enum sw_kind */
+	__u8  limits;		/* kinds that have limits: 1 << enum sw_kind; ANY: the default */
+	__u8  rule_cgroup_levels;	/* depth of the deepest cgroup of an allow rule */
+	__u8  watch_cgroups;	/* the policy names cgroups: cgroup_watch is attached too */
+	__u32 deny_for_s;	/* who exceeds a limit is denied for so long; 0: not */
+	struct sw_quota default_quota;	/* of each account, on the count ports */
+	struct sw_quota server_quota;
+	__u32 max_dests_per_uid;
+	__u32 pad2;
 };
-SW_ABI_SIZE(struct sw_settings, 96);
+SW_ABI_SIZE(struct sw_settings, 128);
 
 #define SW_MAX_CGROUP_LEVELS	16
 

@@ -2,13 +2,12 @@
 #include <bpf/bpf.h>
 #include <errno.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
-#include <time.h>
 
 #include "apply.h"
 #include "attach.h"
 #include "cgroup.h"
+#include "control.h"
 #include "kern.h"
 #include "live.h"
 #include "locals.h"
@@ -16,12 +15,10 @@
 #include "pins.h"
 #include "probe.h"
 #include "rows.h"
+#include "usage.h"
 #include "util.h"
 
-#define EVENT_BURST	16	/* events of one UID at once */
-#define EVENT_INTERVAL	15	/* then one in 15 ticks: about a second */
 #define SMALL_MAP	4096	/* entries; a larger one is replaced, not cleaned */
-#define NSEC_PER_SEC	1000000000ULL
 
 /* Everything one apply works on. */
 struct session {
@@ -31,6 +28,8 @@ struct session {
 	struct sw_features features;
 	struct sw_settings settings;
 	struct sw_kern kern;
+	struct sw_watch watch;
+	int root_fd;		/* of the v2 hierarchy, for cgroups of the policy; -1: none named */
 	int cgroup_fd;
 	char *cgroup_path;
 	char *staged;		/* directory to be published, or NULL: pins.dir is there */
@@ -39,17 +38,29 @@ struct session {
 };
 
 /* Maps whose rows belong to a generation. */
-static const enum sw_map_id keyed[] = { SW_MAP_EXEMPT, SW_MAP_SOURCES, SW_MAP_LOCAL };
+static const enum sw_map_id keyed[] = { SW_MAP_EXEMPT, SW_MAP_ALLOW, SW_MAP_LIMITS,
+					SW_MAP_CGROUP_PATHS, SW_MAP_SOURCES, SW_MAP_LOCAL };
 
 static void close_session(struct session *s)
 {
+	sw_attach_unwatch(&s->watch);
 	sw_kern_free(&s->kern);
+	sw_closep(&s->root_fd);
 	sw_live_close(&s->live);
 	sw_closep(&s->cgroup_fd);
 	free(s->cgroup_path);
 	free(s->locals.item);
 	free(s->staged);
 	sw_pins_close(&s->pins);
+}
+
+/* Paths of the policy begin at the root of the hierarchy, wherever the programs are attached. */
+static int open_root(struct session *s)
+{
+	_cleanup_free_ char *path = NULL;
+	int r = sw_cgroup_open(NULL, &s->root_fd, &path);
+
+	return r < 0 ? log_err(r, "cannot open the cgroup v2 root, where the policy's cgroups are") : 0;
 }
 
 static int open_cgroup(const struct sw_target *t, struct session *s)
@@ -65,7 +76,7 @@ static int open_cgroup(const struct sw_target *t, struct session *s)
 			       "the cgroup2 mount to --cgroup", t->cgroup);
 	if (r < 0)
 		return log_err(r, "cannot open cgroup %s", t->cgroup ?: "v2 root");
-	return 0;
+	return s->policy->n_cgroups ? open_root(s) : 0;
 }
 
 static int open_pins(const struct sw_target *t, struct sw_pins *pins)
@@ -106,6 +117,12 @@ static int probe(const struct sw_target *t, const struct sw_policy *p, struct sw
 	if (missing)
 		return log_err(-EOPNOTSUPP, "this kernel lacks %s: %s; Linux 5.10 or EL 8.10 is needed",
 			       missing->name, missing->lost);
+	if (p->mode == SW_MODE_REDIRECT && !ret->f[SW_FEAT_SOCKET_STORAGE].present)
+		return log_err(-EOPNOTSUPP, "mode = redirect needs the kernel feature socket_storage, which "
+			       "is missing; set mode = enforce");
+	if (p->n_cgroups && !ret->f[SW_FEAT_CGROUP_EVENTS].present)
+		return log_err(-EOPNOTSUPP, "cgroups in the policy need the kernel feature cgroup_events, "
+			       "which is missing; take them out");
 	if (p->strict && !ret->f[SW_FEAT_RAW_SOCKET_HOOK].present)
 		return log_err(-EOPNOTSUPP, "strict = yes needs the kernel feature raw_socket_hook, which "
 			       "is missing; set strict = no");
@@ -121,6 +138,33 @@ static uint32_t next_generation(const struct sw_live *l)
 	if (l->map_fd[SW_MAP_SOURCES] >= 0)
 		rows = sw_rows_newest(l->map_fd[SW_MAP_SOURCES]);
 	return (rows > newest ? rows : newest) + 1;
+}
+
+/* How many rows of a map the policy needs, at most. A cgroup has up to two, and while its service
+ * is restarted twice as many. */
+static size_t rows_of(const struct session *s, enum sw_map_id map)
+{
+	const struct sw_policy *p = s->policy;
+	size_t n = 0, ports = p->n_deny_ports + p->n_count_ports;
+
+	switch (map) {
+	case SW_MAP_EXEMPT:
+		return p->n_exempt + 4 * p->n_cgroups;
+	case SW_MAP_SOURCES:
+		return p->n_sources;
+	case SW_MAP_LOCAL:
+		return s->locals.n;
+	case SW_MAP_ALLOW:
+		for (size_t i = 0; i < p->n_rules; i++)
+			n += p->rules[i].n_dest * (p->rules[i].n_ports ?: ports);
+		return n;
+	case SW_MAP_LIMITS:
+		return p->n_limits;
+	case SW_MAP_CGROUP_PATHS:
+		return p->n_cgroups;
+	default:
+		return 0;
+	}
 }
 
 static uint32_t map_size(int fd)
@@ -160,11 +204,13 @@ static int load(struct session *s)
 	int r;
 
 	memcpy(l.map_fd, s->live.map_fd, sizeof(l.map_fd));
-	size_map(s, &l, SW_MAP_EXEMPT, s->policy->n_exempt);
-	size_map(s, &l, SW_MAP_SOURCES, s->policy->n_sources);
-	size_map(s, &l, SW_MAP_LOCAL, s->locals.n);
+	for (size_t i = 0; i < ARRAY_SIZE(keyed); i++)
+		size_map(s, &l, keyed[i], rows_of(s, keyed[i]));
 	l.max_entries[SW_MAP_UID_STATS] = s->policy->max_uids;
+	l.max_entries[SW_MAP_USAGE] = s->policy->max_uids;
+	l.max_entries[SW_MAP_DENIED] = s->policy->max_uids;
 	l.max_entries[SW_MAP_ORIGINS] = s->policy->max_origins;
+	l.max_entries[SW_MAP_DESTS] = s->policy->max_origins;
 	l.max_entries[SW_MAP_EVENTS] = s->policy->event_buffer;
 	r = sw_kern_load(&l, &s->kern);
 	if (r == -EINVAL && s->live.exists)
@@ -193,40 +239,69 @@ static int write_overflow_rows(const struct sw_kern *k)
 	return 0;
 }
 
-/* Word by word in the mapped page: the address filter beside them is not ours to touch. */
-static int write_control(const struct sw_kern *k)
+static int write_exempt(const struct session *s, int fd)
 {
-	struct timespec real, mono;
-	struct sw_control *c;
+	_cleanup_free_ struct sw_exempt_key *key = NULL;
+	_cleanup_free_ struct sw_exempt_val *val = NULL;
+	uint32_t generation = s->settings.generation;
+	int r = sw_rows_exempt(s->policy, generation, &key, &val);
 
-	c = mmap(NULL, sizeof(*c), PROT_READ | PROT_WRITE, MAP_SHARED,
-		 sw_kern_map_fd(k, SW_MAP_CONTROL), 0);
-	if (c == MAP_FAILED)
-		return -errno;
-	clock_gettime(CLOCK_REALTIME, &real);
-	clock_gettime(CLOCK_MONOTONIC, &mono);
-	c->wall_offset_ns = (uint64_t)(real.tv_sec - mono.tv_sec) * NSEC_PER_SEC +
-			    (uint64_t)(real.tv_nsec - mono.tv_nsec);
-	c->event_interval = EVENT_INTERVAL;
-	c->event_burst = EVENT_BURST;
-	munmap(c, sizeof(*c));
-	return 0;
+	if (!r)
+		r = sw_rows_write(fd, key, val, sizeof(*key), sizeof(*val), s->policy->n_exempt);
+	return r ?: sw_rows_verify_exempt(fd, s->policy, generation);
+}
+
+/* Rows of one of the other maps: written, and read back. */
+static int write_rows(const struct session *s, enum sw_map_id map,
+		      int (*make)(const struct sw_policy *, uint32_t, struct sw_rows *))
+{
+	int fd = sw_kern_map_fd(&s->kern, map), r;
+	struct sw_rows rows;
+
+	r = make(s->policy, s->settings.generation, &rows);
+	if (r < 0)
+		return r;
+	r = sw_rows_store(fd, &rows);
+	if (!r)
+		r = sw_rows_verify(fd, &rows, s->settings.generation);
+	sw_rows_free(&rows);
+	return r;
+}
+
+/* Cgroups that are there. Those that come from now on are seen by the programs of s->watch. */
+static int write_cgroups(const struct session *s)
+{
+	int fd = sw_kern_map_fd(&s->kern, SW_MAP_EXEMPT), r = 0;
+
+	for (size_t i = 0; i < s->policy->n_cgroups && !r; i++) {
+		const struct sw_policy_cgroup *c = &s->policy->cgroups[i];
+		uint64_t id = 0;
+
+		r = sw_cgroup_find(s->root_fd, c->path, &id);
+		if (r == -ENOENT)
+			r = 0;
+		else if (!r)
+			r = sw_rows_store_cgroup(fd, s->settings.generation, c, id);
+	}
+	return r;
 }
 
 /* Writes the new generation completely and reads it back, while nothing looks at it yet. */
 static int write_policy(const struct session *s)
 {
 	int fd = sw_kern_map_fd(&s->kern, SW_MAP_EXEMPT);
-	_cleanup_free_ struct sw_exempt_key *key = NULL;
-	_cleanup_free_ struct sw_exempt_val *val = NULL;
 	uint32_t generation = s->settings.generation;
 	int r;
 
-	r = sw_rows_exempt(s->policy, generation, &key, &val);
+	r = write_exempt(s, fd);
 	if (!r)
-		r = sw_rows_write(fd, key, val, sizeof(*key), sizeof(*val), s->policy->n_exempt);
+		r = write_rows(s, SW_MAP_ALLOW, sw_rows_allow);
 	if (!r)
-		r = sw_rows_verify_exempt(fd, s->policy, generation);
+		r = write_rows(s, SW_MAP_LIMITS, sw_rows_limits);
+	if (!r)
+		r = write_rows(s, SW_MAP_CGROUP_PATHS, sw_rows_cgroup_paths);
+	if (!r)
+		r = write_cgroups(s);
 	if (!r)
 		r = sw_rows_write_sources(sw_kern_map_fd(&s->kern, SW_MAP_SOURCES), s->policy,
 					  generation);
@@ -237,7 +312,7 @@ static int write_policy(const struct session *s)
 	if (!r)
 		r = write_overflow_rows(&s->kern);
 	if (!r)
-		r = write_control(&s->kern);
+		r = sw_control_write(sw_kern_map_fd(&s->kern, SW_MAP_CONTROL), s->policy);
 	return r;
 }
 
@@ -343,9 +418,8 @@ static int prepare(const struct sw_target *t, struct session *s)
 	r = sw_locals_read(&s->locals);
 	if (r < 0)
 		return log_err(r, "cannot read the addresses of this machine");
-	plan_map(s, SW_MAP_EXEMPT, s->policy->n_exempt);
-	plan_map(s, SW_MAP_SOURCES, s->policy->n_sources);
-	plan_map(s, SW_MAP_LOCAL, s->locals.n);
+	for (size_t i = 0; i < ARRAY_SIZE(keyed); i++)
+		plan_map(s, keyed[i], rows_of(s, keyed[i]));
 	/* The apply that was killed may have just swapped its programs in. */
 	if (s->live.exists)
 		r = wait_for_running_programs();
@@ -356,6 +430,9 @@ static int prepare(const struct sw_target *t, struct session *s)
 	r = load(s);
 	if (r < 0)
 		return r;
+	r = sw_attach_watch(&s->kern, &s->watch);
+	if (r < 0)
+		return log_err(r, "cannot watch the machine's cgroups; the running policy stays");
 	r = write_policy(s);
 	if (r < 0) {
 		delete_rows(s, false);
@@ -374,7 +451,7 @@ static int switch_over(struct session *s)
 	if (!r)
 		r = pin_maps(s);
 	if (!r)
-		r = sw_attach_swap(&s->kern, &s->live, s->cgroup_fd, pin_place(s));
+		r = sw_attach_swap(&s->kern, &s->live, &s->watch, s->cgroup_fd, pin_place(s));
 	if (!r && s->staged)
 		r = sw_pins_publish(&s->pins, s->staged);
 	/* Only what this apply made: the directory of another ABI may be in force. */
@@ -383,27 +460,37 @@ static int switch_over(struct session *s)
 	return r;
 }
 
+/* A hook that the policy no longer wants: before its rows go, for without them it would refuse
+ * exempt identities too. */
+static int remove_hook(struct session *s, enum sw_hook hook)
+{
+	const struct sw_live_link *k = &s->live.link[hook];
+
+	if (sw_hook_wanted(&s->settings, hook))
+		return 0;
+	if (k->ours && k->attached && !sw_hooks[hook].tracepoint)
+		bpf_link_detach(k->fd);
+	return sw_pins_remove(s->pins.dir, sw_hooks[hook].pin);
+}
+
 /* Nothing in here may undo the policy: it is in force. */
 static void clean_up(struct session *s)
 {
-	const struct sw_live_link *raw = &s->live.link[SW_HOOK_SOCK_CREATE];
 	int r = 0;
 
 	for (int i = 0; i < _SW_MAP_MAX && !r; i++)
 		if (s->replaced[i])
 			r = sw_pins_put(s->pins.dir, sw_map_names[i],
 					sw_kern_map_fd(&s->kern, (enum sw_map_id)i));
-	if (!r && !s->settings.strict_raw) {
-		/* Before its rows go: without them it would refuse exempt identities too. */
-		if (raw->ours && raw->attached)
-			bpf_link_detach(raw->fd);
-		r = sw_pins_remove(s->pins.dir, sw_hooks[SW_HOOK_SOCK_CREATE].pin);
-	}
+	for (int i = 0; i < _SW_HOOK_MAX && !r; i++)
+		r = remove_hook(s, (enum sw_hook)i);
 	if (!r)
 		r = sw_pins_sweep(&s->pins, s->pins.dir);
 	if (r < 0)
 		log_warn("the policy is in force, but the pins in %s could not be tidied: %s; apply again",
 			 s->pins.root, strerror(-r));
+	if (s->live.map_fd[SW_MAP_DENIED] >= 0)
+		sw_denied_prune(&s->live);
 	r = wait_for_running_programs();
 	if (!r)
 		r = delete_rows(s, true);
@@ -414,10 +501,12 @@ static void clean_up(struct session *s)
 
 int sw_apply(const struct sw_target *t, const struct sw_policy *p)
 {
-	struct session s = { .policy = p, .cgroup_fd = -1, .pins.lock_fd = -1 };
+	struct session s = { .policy = p, .cgroup_fd = -1, .root_fd = -1, .pins.lock_fd = -1 };
 	int r;
 
 	sw_live_init(&s.live);
+	for (int i = 0; i < _SW_HOOK_MAX; i++)
+		s.watch.fd[i] = -1;
 	r = prepare(t, &s);
 	if (!r) {
 		r = switch_over(&s);

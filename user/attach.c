@@ -13,6 +13,7 @@ struct step {
 	enum sw_hook hook;
 	int old_prog_fd;	/* program that was replaced in place, or -1 */
 	int new_link_fd;	/* link that was made, or -1 */
+	int *watch_fd;		/* of a tracepoint: the link that is there already */
 };
 
 static int replace_program(int link_fd, int prog_fd, uint32_t old_prog_id, struct step *s)
@@ -31,9 +32,12 @@ static int replace_program(int link_fd, int prog_fd, uint32_t old_prog_id, struc
 static int make_link(const struct sw_kern *k, int cgroup_fd, const char *dir, struct step *s)
 {
 	const struct sw_hook_info *h = &sw_hooks[s->hook];
-	int fd = bpf_link_create(sw_kern_prog_fd(k, s->hook), cgroup_fd, h->attach, NULL);
-	int r;
+	int fd, r;
 
+	if (h->tracepoint)
+		fd = TAKE_FD(*s->watch_fd);
+	else
+		fd = bpf_link_create(sw_kern_prog_fd(k, s->hook), cgroup_fd, h->attach, NULL);
 	if (fd < 0)
 		return -errno;
 	r = sw_pins_put(dir, h->pin, fd);
@@ -49,6 +53,9 @@ static int take(const struct sw_kern *k, const struct sw_live_link *live, int cg
 {
 	int r;
 
+	/* The links of tracepoints take no other program: the new one runs beside the old. */
+	if (sw_hooks[s->hook].tracepoint)
+		return make_link(k, cgroup_fd, dir, s);
 	/* An update of a link whose cgroup is gone succeeds and does nothing: hence the id. */
 	if (live->fd >= 0 && live->attached && live->cgroup_id == cgroup_id) {
 		r = replace_program(live->fd, sw_kern_prog_fd(k, s->hook), live->prog_id, s);
@@ -79,12 +86,39 @@ static void retire(const struct sw_live *live, const struct step *s)
 {
 	const struct sw_live_link *old = &live->link[s->hook];
 
-	if (s->new_link_fd >= 0 && old->fd >= 0 && old->ours && old->attached)
+	if (s->new_link_fd >= 0 && old->fd >= 0 && old->ours && old->attached &&
+	    !sw_hooks[s->hook].tracepoint)
 		bpf_link_detach(old->fd);
 }
 
-int sw_attach_swap(const struct sw_kern *k, const struct sw_live *live, int cgroup_fd,
-		   const char *dir)
+int sw_attach_watch(const struct sw_kern *k, struct sw_watch *ret)
+{
+	for (int i = 0; i < _SW_HOOK_MAX; i++)
+		ret->fd[i] = -1;
+	for (int i = 0; i < _SW_HOOK_MAX; i++) {
+		int prog = sw_kern_prog_fd(k, (enum sw_hook)i);
+
+		if (!sw_hooks[i].tracepoint || prog < 0)
+			continue;
+		ret->fd[i] = bpf_raw_tracepoint_open(sw_hooks[i].tracepoint, prog);
+		if (ret->fd[i] < 0) {
+			int r = -errno;
+
+			sw_attach_unwatch(ret);
+			return r;
+		}
+	}
+	return 0;
+}
+
+void sw_attach_unwatch(struct sw_watch *w)
+{
+	for (int i = 0; i < _SW_HOOK_MAX; i++)
+		sw_closep(&w->fd[i]);
+}
+
+int sw_attach_swap(const struct sw_kern *k, const struct sw_live *live, struct sw_watch *watch,
+		   int cgroup_fd, const char *dir)
 {
 	struct step step[_SW_HOOK_MAX];
 	uint64_t cgroup_id;
@@ -94,7 +128,7 @@ int sw_attach_swap(const struct sw_kern *k, const struct sw_live *live, int cgro
 	for (int i = 0; i < _SW_HOOK_MAX && !r; i++) {
 		if (sw_kern_prog_fd(k, (enum sw_hook)i) < 0)
 			continue;
-		step[n] = (struct step){ (enum sw_hook)i, -1, -1 };
+		step[n] = (struct step){ (enum sw_hook)i, -1, -1, &watch->fd[i] };
 		r = take(k, &live->link[i], cgroup_fd, cgroup_id, dir, &step[n]);
 		n += !r;
 	}
@@ -114,7 +148,7 @@ static int any_effective(int cgroup_fd, const uint32_t prog_id[_SW_HOOK_MAX])
 	uint32_t ids[64];
 
 	for (int i = 0; i < _SW_HOOK_MAX; i++) {
-		int n = sw_live_effective(cgroup_fd, sw_hooks[i].attach, ids, ARRAY_SIZE(ids));
+		int n = sw_hooks[i].tracepoint ? 0 : sw_live_effective(cgroup_fd, sw_hooks[i].attach, ids, ARRAY_SIZE(ids));
 
 		if (n < 0)
 			return n;

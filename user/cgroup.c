@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/magic.h>
 #include <stdbool.h>
 #include <string.h>
@@ -164,6 +165,38 @@ int sw_cgroup_id(int fd, uint64_t *ret)
 	if (name_to_handle_at(fd, "", &h.head, &mount_id, AT_EMPTY_PATH) < 0)
 		return -errno;
 	memcpy(ret, h.head.f_handle, sizeof(*ret));
+	return 0;
+}
+
+int sw_cgroup_find(int root_fd, const char *path, uint64_t *ret)
+{
+	_cleanup_close_ int fd = -1;
+	char part[NAME_MAX + 1];
+	struct stat root, st;
+
+	if (fstat(root_fd, &root) < 0)
+		return -errno;
+	while (*(path += strspn(path, "/"))) {
+		size_t len = strcspn(path, "/");
+		int next;
+
+		if (len > NAME_MAX)
+			return -ENAMETOOLONG;
+		memcpy(part, path, len);
+		part[len] = '\0';
+		path += len;
+		next = openat(fd < 0 ? root_fd : fd, part,
+			      O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		if (next < 0)
+			return -errno;
+		sw_closep(&fd);
+		fd = next;
+		if (fstat(fd, &st) < 0)
+			return -errno;
+		if (st.st_dev != root.st_dev)
+			return -EXDEV;
+	}
+	*ret = st.st_ino;
 	return 0;
 }
 

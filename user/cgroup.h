@@ -21,6 +21,10 @@ int sw_cgroup_open(const char *path, int *ret_fd, char **ret_path);
 /* The kernel's id of the cgroup behind `fd`. 0 or -errno. */
 int sw_cgroup_id(int fd, uint64_t *ret);
 
+/* The kernel's id of the cgroup at `path` below the one behind `fd`: one component at a time, over
+ * no symbolic link and no other file system. 0; -ENOENT; -EXDEV; -ENOTDIR; other -errno. */
+int sw_cgroup_find(int fd, const char *path, uint64_t *ret);
+
 /* Moves the calling process into the cgroup behind `fd`. 0 or -errno. */
 int sw_cgroup_enter(int fd);
 

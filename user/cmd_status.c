@@ -41,7 +41,7 @@ static struct json_object *hooks(const struct sw_status *s)
 		struct json_object *o;
 		char tag[2 * BPF_TAG_SIZE + 1];
 
-		if (i == SW_HOOK_SOCK_CREATE && !s->live.settings.strict_raw)
+		if (!sw_hook_wanted(&s->live.settings, (enum sw_hook)i))
 			continue;
 		o = json_object_new_object();
 		for (int j = 0; j < BPF_TAG_SIZE; j++)
@@ -149,7 +149,7 @@ static void show_hooks(const struct sw_status *s)
 	for (int i = 0; i < _SW_HOOK_MAX; i++) {
 		const struct sw_live_link *k = &s->live.link[i];
 
-		if (i == SW_HOOK_SOCK_CREATE && !s->live.settings.strict_raw)
+		if (!sw_hook_wanted(&s->live.settings, (enum sw_hook)i))
 			continue;
 		if (k->attached && k->ours)
 			printf("%-12s%s: program %u, link %u\n", i ? "" : "hooks", sw_hooks[i].name,

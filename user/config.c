@@ -85,57 +85,6 @@ void sw_config_report(struct sw_load *l, unsigned int line, const char *fmt, ...
 	va_end(ap);
 }
 
-/* One component at a time: no symbolic link, no "..", no other file system on the way. */
-int sw_config_cgroup(int root_fd, const char *path, uint64_t *id, char **name)
-{
-	_cleanup_close_ int fd = -1;
-	_cleanup_free_ char *clean_path = NULL;
-	char part[NAME_MAX + 1];
-	struct stat root, st;
-	unsigned int level = 0;
-	size_t len, used = 0;
-
-	if (*path != '/')
-		return -EINVAL;
-	if (fstat(root_fd, &root) < 0)
-		return -errno;
-	clean_path = calloc(1, strlen(path) + 2);
-	if (!clean_path)
-		return -ENOMEM;
-	while (*(path += strspn(path, "/"))) {
-		int next;
-
-		len = strcspn(path, "/");
-		if (len > NAME_MAX)
-			return -ENAMETOOLONG;
-		memcpy(part, path, len);
-		part[len] = '\0';
-		path += len;
-		if (!strcmp(part, ".") || !strcmp(part, ".."))
-			return -EINVAL;
-		if (++level > SW_MAX_CGROUP_LEVELS)
-			return -E2BIG;
-		next = openat(fd < 0 ? root_fd : fd, part,
-			      O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-		if (next < 0)
-			return -errno;
-		sw_closep(&fd);
-		fd = next;
-		if (fstat(fd, &st) < 0)
-			return -errno;
-		if (st.st_dev != root.st_dev)
-			return -EXDEV;
-		clean_path[used] = '/';
-		memcpy(clean_path + used + 1, part, len);
-		used += len + 1;
-	}
-	if (!level)
-		return -EINVAL;	/* the root would exempt everybody */
-	*id = st.st_ino;
-	*name = TAKE_PTR(clean_path);
-	return 0;
-}
-
 static const char *not_regular(const struct stat *st)
 {
 	if (S_ISDIR(st->st_mode))
@@ -358,6 +307,8 @@ int sw_config_load(const char *path, int cgroup_fd, struct sw_policy *ret, struc
 		load_dir(&l, path ? path : SW_CONFIG_DEFAULT, &main_st);
 	if (!l.err)
 		check_ports(&l);
+	if (!l.err)
+		sw_config_check_rules(&l);
 	if (l.err || diag->n) {
 		sw_policy_free(&l.policy);
 		return l.err ? l.err : -EINVAL;

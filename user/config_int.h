@@ -10,7 +10,7 @@
 
 #include "config.h"
 
-#define SW_CONFIG_KEYS	16	/* rows of the key table */
+#define SW_CONFIG_KEYS	24	/* rows of the key table */
 
 /* What one line of a file sets. */
 struct sw_setting {
@@ -56,6 +56,35 @@ struct sw_load {
 	struct sw_port_list deny, count;
 };
 
+#define SW_CONFIG_WORD	256	/* more than any line that inih can take */
+
+/* The next entry of a list (blanks and commas between them), cut at SW_CONFIG_WORD; false at its
+ * end. */
+bool sw_config_word(const char **text, char word[SW_CONFIG_WORD]);
+
+/* One line of [allow]; the ports are judged when all files are read. */
+void sw_config_rule(struct sw_load *l, const struct sw_setting *s);
+void sw_config_check_rules(struct sw_load *l);
+
+/* A line of [limit] whose key is "user NAME" or "group NAME". False: the key is neither. */
+bool sw_config_limit(struct sw_load *l, const struct sw_setting *s);
+
+/* "none", or up to one N/hour and one N/day: 0 and `ret`, or an entry in l->diag and -EINVAL. */
+int sw_config_quota(struct sw_load *l, const struct sw_setting *s, const char *text,
+		    struct sw_quota *ret);
+
+/* A number of seconds such as 90s, 30m, 2h, 1d: 0, -EINVAL, or -ERANGE beyond 366 days. */
+int sw_config_duration(const char *text, uint32_t *ret);
+
+/* The id of a user or group (UID, GID or name), or an entry in l->diag and false. */
+bool sw_config_account(struct sw_load *l, unsigned int line, const char *key, enum sw_kind kind,
+		       const char *word, uint32_t *id);
+
+/* The policy's entry for a cgroup path; NULL after an entry in l->diag, or without memory. One
+ * that does not exist is good: it has no id yet. */
+struct sw_policy_cgroup *sw_config_cgroup_entry(struct sw_load *l, unsigned int line,
+						const char *path);
+
 /* An entry in l->diag for `line` of the file that is being read. */
 void sw_config_report(struct sw_load *l, unsigned int line, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
@@ -63,9 +92,10 @@ void sw_config_report(struct sw_load *l, unsigned int line, const char *fmt, ...
 /* The sw_setting_fn of struct sw_load. */
 int sw_config_set(void *load, const struct sw_setting *s);
 
-/* Id (inode number) of the cgroup at `path` below `root_fd`, and the path without empty
- * components in `name`. -EINVAL: the root itself, or "." or ".."; -EXDEV: it leaves the
- * hierarchy; -E2BIG: deeper than SW_MAX_CGROUP_LEVELS; else -errno. */
+/* Id (inode number) of the cgroup at `path` below `root_fd`, 0 where there is none, and the path
+ * without empty components in `name`. -EINVAL: the root itself, or "." or ".."; -EXDEV: it leaves
+ * the hierarchy; -E2BIG: deeper than SW_MAX_CGROUP_LEVELS; -ENAMETOOLONG: longer than paths of the
+ * policy may be; else -errno. */
 int sw_config_cgroup(int root_fd, const char *path, uint64_t *id, char **name);
 
 #endif

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Sections, keys and values of smtpwall.conf. */
+#include <arpa/inet.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,12 +10,13 @@
 #include "util.h"
 
 #define SEPARATORS	" \t\r\v\f,"	/* between the entries of a list */
-#define MAX_WORD	256		/* more than any line that inih can take */
+#define MAX_WORD	SW_CONFIG_WORD
 
 struct key {
 	const char *section, *name;
 	void (*set)(struct sw_load *l, const struct key *k, const struct sw_setting *s);
 	bool list;		/* may be continued on further lines */
+	bool repeat;		/* may be set any number of times */
 	size_t field;		/* offset in struct sw_policy; of lists: in struct sw_load */
 	const char *const *words;	/* values in the order of the enum, NULL at the end */
 	uint32_t min, max;
@@ -31,6 +33,12 @@ static void add_ports(struct sw_load *l, const struct key *k, const struct sw_se
 static void add_users(struct sw_load *l, const struct key *k, const struct sw_setting *s);
 static void add_groups(struct sw_load *l, const struct key *k, const struct sw_setting *s);
 static void add_cgroups(struct sw_load *l, const struct key *k, const struct sw_setting *s);
+static void add_rule(struct sw_load *l, const struct key *k, const struct sw_setting *s);
+static void set_quota(struct sw_load *l, const struct key *k, const struct sw_setting *s);
+static void set_duration(struct sw_load *l, const struct key *k, const struct sw_setting *s);
+static void set_redirect(struct sw_load *l, const struct key *k, const struct sw_setting *s);
+static void set_redirect_port(struct sw_load *l, const struct key *k, const struct sw_setting *s);
+static void set_text(struct sw_load *l, const struct key *k, const struct sw_setting *s);
 
 static const struct key keys[] = {
 	{ "policy", "mode", set_enum, POLICY(mode),
@@ -48,18 +56,26 @@ static const struct key keys[] = {
 	{ "policy", "strict", set_bool, POLICY(strict), .words = WORDS("no", "yes") },
 	{ "policy", "identity", set_bool, POLICY(identity_strict),
 	  .words = WORDS("effective", "strict") },
+	{ "policy", "redirect_to", set_redirect, .list = true },
+	{ "policy", "redirect_port", set_redirect_port, POLICY(redirect_port) },
 	{ "exempt", "users", add_users, .list = true },
 	{ "exempt", "groups", add_groups, .list = true },
 	{ "exempt", "cgroups", add_cgroups, .list = true },
 	{ "exempt", "mta", set_enum, POLICY(mta), .words = WORDS("auto", "none") },
+	{ "allow", "rule", add_rule, .repeat = true },
+	{ "limit", "default", set_quota, POLICY(default_quota) },
+	{ "limit", "server", set_quota, POLICY(server_quota) },
+	{ "limit", "deny_for", set_duration, POLICY(deny_for_s) },
+	{ "domains", "sources", set_text, POLICY(domain_sources) },
+	{ "domains", "root", set_text, POLICY(domain_root) },
 	{ "tables", "uids", set_number, POLICY(max_uids), .min = 16, .max = 4194304 },
 	{ "tables", "origins", set_number, POLICY(max_origins), .min = 16, .max = 4194304 },
 	{ "tables", "events", set_bytes, POLICY(event_buffer), .min = 64 << 10, .max = 64 << 20 },
 };
 _Static_assert(ARRAY_SIZE(keys) == SW_CONFIG_KEYS, "SW_CONFIG_KEYS is the length of this table");
 
-static const char *const sections[] = { "policy", "exempt", "tables" };
-static const char *const later[] = { "allow", "limit", "domains", "alerts" };
+static const char *const sections[] = { "policy", "exempt", "allow", "limit", "domains", "tables" };
+static const char *const later[] = { "alerts" };
 
 static bool is_one_of(const char *text, const char *const *list, size_t n)
 {
@@ -71,14 +87,13 @@ static bool is_one_of(const char *text, const char *const *list, size_t n)
 	return false;
 }
 
-/* The next entry of a list, cut at MAX_WORD; false at its end. */
-static bool next_word(const char **text, char *word)
+bool sw_config_word(const char **text, char word[SW_CONFIG_WORD])
 {
 	size_t len;
 
 	*text += strspn(*text, SEPARATORS);
 	len = strcspn(*text, SEPARATORS);
-	snprintf(word, MAX_WORD, "%.*s", (int)len, *text);
+	snprintf(word, SW_CONFIG_WORD, "%.*s", (int)len, *text);
 	*text += len;
 	return len > 0;
 }
@@ -108,11 +123,6 @@ static void set_enum(struct sw_load *l, const struct key *k, const struct sw_set
 
 	if (i < 0)
 		return;
-	if (k->field == offsetof(struct sw_policy, mode) && i == SW_MODE_REDIRECT) {
-		sw_config_report(l, s->line, "mode = redirect is not supported yet; use enforce or "
-					     "observe");
-		return;
-	}
 	memcpy((char *)&l->policy + k->field, &i, sizeof(i));
 }
 
@@ -182,7 +192,7 @@ static void add_ports(struct sw_load *l, const struct key *k, const struct sw_se
 	if (!s->more)
 		*list = (struct sw_port_list){ .written = true, .source = l->source,
 					       .line = s->line };
-	while (next_word(&text, word)) {
+	while (sw_config_word(&text, word)) {
 		size_t n = list->n;
 
 		list->listed = true;
@@ -215,34 +225,37 @@ static void add_exempt(struct sw_load *l, enum sw_kind kind, uint64_t id, const 
 		l->err = -ENOMEM;
 }
 
-static void add_accounts(struct sw_load *l, const struct key *k, const struct sw_setting *s,
-			 enum sw_kind kind, int (*resolve)(const char *, uint32_t *, char **))
+bool sw_config_account(struct sw_load *l, unsigned int line, const char *key, enum sw_kind kind,
+		       const char *word, uint32_t *id)
 {
-	const char *what = sw_kind_name(kind), *text = s->value;
+	const char *what = sw_kind_name(kind);
+	/* The name of a number would be a name service request for each of thousands. */
+	int r = kind == SW_KIND_UID ? sw_user_resolve(word, id, NULL) :
+				      sw_group_resolve(word, id, NULL);
+
+	if (r == -ENOENT)
+		sw_config_report(l, line, "unknown %s '%s' in %s; create it, correct the name, or "
+					  "take it out", what, word, key);
+	else if (r == -ERANGE)
+		sw_config_report(l, line, "'%s' in %s is no possible %s number", word, key, what);
+	else if (r == -ENOMEM)
+		l->err = r;
+	else if (r < 0)
+		sw_config_report(l, line, "cannot look up %s '%s': %s; check /etc/nsswitch.conf or "
+					  "write the number", what, word, strerror(-r));
+	return r == 0;
+}
+
+static void add_accounts(struct sw_load *l, const struct key *k, const struct sw_setting *s,
+			 enum sw_kind kind)
+{
+	const char *text = s->value;
 	char word[MAX_WORD];
 	uint32_t id;
-	int r;
 
-	while (next_word(&text, word)) {
-		/* The name of a number would be a name service request for each of thousands. */
-		r = resolve(word, &id, NULL);
-		if (r == -ENOENT)
-			sw_config_report(l, s->line,
-					 "unknown %s '%s' in %s; create it, correct the "
-					 "name, or take it out",
-					 what, word, k->name);
-		else if (r == -ERANGE)
-			sw_config_report(l, s->line, "'%s' in %s is no possible %s number", word,
-					 k->name, what);
-		else if (r == -ENOMEM)
-			l->err = r;
-		else if (r < 0)
-			sw_config_report(l, s->line, "cannot look up %s '%s': %s; check "
-						     "/etc/nsswitch.conf or write the number",
-					 what, word, strerror(-r));
-		else
+	while (sw_config_word(&text, word))
+		if (sw_config_account(l, s->line, k->name, kind, word, &id))
 			add_exempt(l, kind, id, word, s->line);
-	}
 }
 
 /* `users` in the main file replaces the default, further lines of it and conf.d add. */
@@ -250,62 +263,110 @@ static void add_users(struct sw_load *l, const struct key *k, const struct sw_se
 {
 	if (l->main_file && !s->more)
 		sw_policy_drop_source(&l->policy, 0);
-	add_accounts(l, k, s, SW_KIND_UID, sw_user_resolve);
+	add_accounts(l, k, s, SW_KIND_UID);
 }
 
 static void add_groups(struct sw_load *l, const struct key *k, const struct sw_setting *s)
 {
-	add_accounts(l, k, s, SW_KIND_GID, sw_group_resolve);
-}
-
-static void report_cgroup(struct sw_load *l, unsigned int line, const char *path, int r)
-{
-	switch (r) {
-	case -EINVAL:
-		sw_config_report(l, line, "cgroup '%s' is not a path such as "
-					  "/system.slice/NAME.service", path);
-		break;
-	case -E2BIG:
-		sw_config_report(l, line, "cgroup '%s' is more than %d levels deep; name one of "
-					  "its parents", path, SW_MAX_CGROUP_LEVELS);
-		break;
-	case -EXDEV:
-		sw_config_report(l, line, "cgroup '%s' leads out of the cgroup v2 hierarchy", path);
-		break;
-	case -ENOENT:
-	case -ENOTDIR:
-		sw_config_report(l, line, "there is no cgroup '%s'; start its service first, or "
-					  "take it out", path);
-		break;
-	case -ENOMEM:
-		l->err = r;
-		break;
-	default:
-		sw_config_report(l, line, "cannot open cgroup '%s': %s", path, strerror(-r));
-	}
+	add_accounts(l, k, s, SW_KIND_GID);
 }
 
 static void add_cgroups(struct sw_load *l, const struct key *k, const struct sw_setting *s)
 {
 	const char *text = s->value;
 	char word[MAX_WORD];
-	uint64_t id;
-	int r;
 
-	if (l->cgroup_fd < 0 && text[strspn(text, SEPARATORS)]) {
-		sw_config_report(l, s->line, "%s cannot be used: there is no cgroup v2 hierarchy",
-				 k->name);
+	(void)k;
+	while (sw_config_word(&text, word)) {
+		struct sw_policy_cgroup *c = sw_config_cgroup_entry(l, s->line, word);
+
+		if (c && !c->exempt) {
+			c->exempt = true;
+			c->source = l->source;
+			c->line = s->line;
+		}
+	}
+}
+
+static void add_rule(struct sw_load *l, const struct key *k, const struct sw_setting *s)
+{
+	(void)k;
+	sw_config_rule(l, s);
+}
+
+static void set_quota(struct sw_load *l, const struct key *k, const struct sw_setting *s)
+{
+	struct sw_quota q;
+
+	if (sw_config_quota(l, s, s->value, &q) < 0)
+		return;
+	memcpy((char *)&l->policy + k->field, &q, sizeof(q));
+	if (k->field == offsetof(struct sw_policy, default_quota))
+		l->policy.default_at = (struct sw_place){ l->source, s->line };
+	else
+		l->policy.server_at = (struct sw_place){ l->source, s->line };
+}
+
+static void set_duration(struct sw_load *l, const struct key *k, const struct sw_setting *s)
+{
+	uint32_t n = 0;
+
+	if (strcmp(s->value, "none") != 0 && sw_config_duration(s->value, &n) < 0)
+		sw_config_report(l, s->line, "%s = '%s' is neither none nor a time such as 30m, 2h or 1d",
+				 k->name, s->value);
+	else
+		memcpy((char *)&l->policy + k->field, &n, sizeof(n));
+}
+
+/* One address of each family at most. */
+static void set_redirect(struct sw_load *l, const struct key *k, const struct sw_setting *s)
+{
+	const char *text = s->value;
+	char word[MAX_WORD];
+	uint8_t addr[16];
+
+	while (sw_config_word(&text, word)) {
+		static const uint8_t any[16];
+		uint32_t *v4 = &l->policy.redirect4;
+
+		if (inet_pton(AF_INET, word, addr) == 1) {
+			if (*v4)
+				sw_config_report(l, s->line, "%s has two IPv4 addresses", k->name);
+			memcpy(v4, addr, sizeof(*v4));
+			if (!*v4)
+				sw_config_report(l, s->line, "%s = '%s' is no address of a mail server",
+						 k->name, word);
+		} else if (inet_pton(AF_INET6, word, addr) == 1 && memcmp(addr, any, 16) != 0) {
+			if (memcmp(l->policy.redirect6, any, 16) != 0)
+				sw_config_report(l, s->line, "%s has two IPv6 addresses", k->name);
+			memcpy(l->policy.redirect6, addr, 16);
+		} else {
+			sw_config_report(l, s->line, "'%s' in %s is no address", word, k->name);
+		}
+	}
+}
+
+static void set_redirect_port(struct sw_load *l, const struct key *k, const struct sw_setting *s)
+{
+	uint32_t n = 0;
+
+	if (sw_id_parse(s->value, &n) < 0 || !n || n > UINT16_MAX)
+		sw_config_report(l, s->line, "%s = '%s' is not a port from 1 to 65535", k->name,
+				 s->value);
+	else
+		l->policy.redirect_port = (uint16_t)n;
+}
+
+static void set_text(struct sw_load *l, const struct key *k, const struct sw_setting *s)
+{
+	char **at = (void *)((char *)&l->policy + k->field), *copy = strdup(s->value);
+
+	if (!copy) {
+		l->err = -ENOMEM;
 		return;
 	}
-	while (next_word(&text, word)) {
-		_cleanup_free_ char *name = NULL;
-
-		r = sw_config_cgroup(l->cgroup_fd, word, &id, &name);
-		if (r < 0)
-			report_cgroup(l, s->line, word, r);
-		else
-			add_exempt(l, SW_KIND_CGROUP, id, name, s->line);
-	}
+	free(*at);
+	*at = copy;
 }
 
 static int begin_section(struct sw_load *l, const struct sw_setting *s)
@@ -316,7 +377,7 @@ static int begin_section(struct sw_load *l, const struct sw_setting *s)
 		sw_config_report(l, s->line, "[%s] rules are not supported yet", s->section);
 	else
 		sw_config_report(l, s->line, "unknown section [%.60s]; known sections: [policy] "
-					     "[exempt] [tables]", s->section);
+					     "[exempt] [allow] [limit] [domains] [tables]", s->section);
 	return -EINVAL;
 }
 
@@ -328,6 +389,8 @@ static void report_unknown_key(struct sw_load *l, const struct sw_setting *s)
 	for (i = 0; i < ARRAY_SIZE(keys); i++)
 		if (!strcmp(keys[i].section, s->section))
 			n += (size_t)snprintf(known + n, sizeof(known) - n, " %s", keys[i].name);
+	if (!strcmp(s->section, "limit"))
+		snprintf(known + n, sizeof(known) - n, " 'user NAME' 'group NAME'");
 	sw_config_report(l, s->line, "unknown key '%.60s' in [%s]; known keys:%s", s->key,
 			 s->section, known);
 }
@@ -343,9 +406,11 @@ int sw_config_set(void *load, const struct sw_setting *s)
 	for (i = 0; i < ARRAY_SIZE(keys) && !k; i++)
 		if (!strcmp(s->section, keys[i].section) && !strcmp(s->key, keys[i].name))
 			k = &keys[i];
+	if (!k && !strcmp(s->section, "limit") && !s->more && sw_config_limit(l, s))
+		return l->err;
 	if (!k) {
 		report_unknown_key(l, s);
-	} else if (!s->more && l->first_line[k - keys]) {
+	} else if (!s->more && !k->repeat && l->first_line[k - keys]) {
 		sw_config_report(l, s->line, "'%s' is set twice; the first is in line %u", k->name,
 				 l->first_line[k - keys]);
 		k = NULL;

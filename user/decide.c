@@ -4,20 +4,27 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "decide.h"
 #include "decide.bpf.h"
 #include "rows.h"
+#include "usage.h"
 
-/* Either the live maps or a policy; `hit` remembers the row that was found last. */
+#define NSEC_PER_SEC	1000000000ULL
+
+/* Either the live maps or a policy. */
 struct sw_env {
 	const struct sw_query *q;
 	const struct sw_live *live;
 	const struct sw_policy *policy;
 	const struct sw_addrs *local;
 	struct sw_settings settings;
-	struct sw_exempt_key hit;
+	struct sw_exempt_key hit;	/* the exempt row that was found last, */
 	struct sw_exempt_val hit_val;
+	struct sw_limit limit;		/* the limit, */
+	enum sw_kind limit_kind;
+	struct sw_allow_key allow;	/* and the key that found an allow rule */
 	int error;
 };
 
@@ -29,25 +36,45 @@ static inline void sw_env_identify(struct sw_env *env, struct sw_ids *ids)
 	ids->real_ruid = env->q->ruid;
 }
 
-static bool live_exempt(struct sw_env *env, const struct sw_exempt_key *key,
-			struct sw_exempt_val *val)
+/* One row of a live map; what cannot be read is remembered as an error. */
+static bool look_up(struct sw_env *env, enum sw_map_id map, const void *key, void *val)
 {
-	if (bpf_map_lookup_elem(env->live->map_fd[SW_MAP_EXEMPT], key, val) == 0)
+	if (bpf_map_lookup_elem(env->live->map_fd[map], key, val) == 0)
 		return true;
 	if (errno != ENOENT)
 		env->error = -errno;
 	return false;
 }
 
+static const struct sw_policy_cgroup *find_cgroup(const struct sw_policy *p, uint64_t id)
+{
+	for (size_t i = 0; i < p->n_cgroups; i++)
+		if (p->cgroups[i].id == id && id)
+			return &p->cgroups[i];
+	return NULL;
+}
+
 static bool policy_exempt(const struct sw_env *env, const struct sw_exempt_key *key,
 			  struct sw_exempt_val *val)
 {
-	const struct sw_exempt *e = sw_policy_find(env->policy, (enum sw_kind)key->kind, key->id);
+	const struct sw_policy_cgroup *c = find_cgroup(env->policy, key->id);
+	const struct sw_exempt *e;
 
-	if (!e)
-		return false;
-	*val = (struct sw_exempt_val){ e->source, e->line };
-	return true;
+	switch (key->kind) {
+	case SW_KIND_CGROUP:
+		if (c && c->exempt)
+			*val = (struct sw_exempt_val){ c->source, c->line };
+		return c && c->exempt;
+	case SW_KIND_CGROUP_RULE:
+		if (c && c->who)
+			*val = (struct sw_exempt_val){ c->who, 0 };
+		return c && c->who;
+	default:
+		e = sw_policy_find(env->policy, (enum sw_kind)key->kind, key->id);
+		if (e)
+			*val = (struct sw_exempt_val){ e->source, e->line };
+		return e != NULL;
+	}
 }
 
 static inline bool sw_env_exempt(struct sw_env *env, __u32 kind, __u64 id)
@@ -55,7 +82,7 @@ static inline bool sw_env_exempt(struct sw_env *env, __u32 kind, __u64 id)
 	struct sw_exempt_key key = { env->settings.generation, kind, id };
 	struct sw_exempt_val val;
 
-	if (env->live ? !live_exempt(env, &key, &val) : !policy_exempt(env, &key, &val))
+	if (env->live ? !look_up(env, SW_MAP_EXEMPT, &key, &val) : !policy_exempt(env, &key, &val))
 		return false;
 	env->hit = key;
 	env->hit_val = val;
@@ -76,7 +103,7 @@ static inline bool sw_env_own_address(struct sw_env *env, const struct sw_flow *
 		return bsearch(f->addr, env->local->item, env->local->n, sizeof(struct sw_addr),
 			       compare_addr) != NULL;
 	memcpy(key.addr, f->addr, sizeof(key.addr));
-	return bpf_map_lookup_elem(env->live->map_fd[SW_MAP_LOCAL], &key, &one) == 0;
+	return look_up(env, SW_MAP_LOCAL, &key, &one);
 }
 
 static inline bool sw_env_in_host(struct sw_env *env)
@@ -92,10 +119,140 @@ static inline bool sw_env_cgroup_exempt(struct sw_env *env)
 	return false;
 }
 
-static bool by_exempt_row(enum sw_reason reason)
+static inline bool sw_env_denied_now(struct sw_env *env, __u32 uid)
 {
-	return reason == SW_BY_EXEMPT_UID || reason == SW_BY_EXEMPT_GID ||
-	       reason == SW_BY_EXEMPT_CGROUP;
+	struct sw_denied d;
+	struct timespec now;
+
+	if (!env->live || !look_up(env, SW_MAP_DENIED, &uid, &d))
+		return false;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * NSEC_PER_SEC + (uint64_t)now.tv_nsec < d.until_ns;
+}
+
+/* Whether the first `len` bits of both are the same. */
+static bool in_prefix(const struct sw_prefix *p, const __u32 addr[4])
+{
+	const uint8_t *a = (const uint8_t *)addr;
+	unsigned int bytes = p->len / 8, rest = p->len % 8;
+
+	return !memcmp(p->addr, a, bytes) &&
+	       (!rest || !((p->addr[bytes] ^ a[bytes]) >> (8 - rest)));
+}
+
+static bool has_port(const struct sw_allow_rule *r, uint16_t port)
+{
+	for (size_t i = 0; i < r->n_ports; i++)
+		if (r->port[i] == port)
+			return true;
+	return !r->n_ports;
+}
+
+/* The longest prefix; of equal ones the first rule, as in the rows. */
+static const struct sw_allow_rule *policy_rule(const struct sw_policy *p, __u32 kind, __u32 who,
+					       const struct sw_flow *f)
+{
+	const struct sw_allow_rule *best = NULL;
+	int longest = -1;
+
+	for (size_t i = 0; i < p->n_rules; i++) {
+		const struct sw_allow_rule *r = &p->rules[i];
+
+		if (r->kind != kind || r->who != who || !has_port(r, f->port))
+			continue;
+		for (size_t j = 0; j < r->n_dest; j++) {
+			if (r->dest[j].len > longest && in_prefix(&r->dest[j], f->addr)) {
+				longest = r->dest[j].len;
+				best = r;
+			}
+		}
+	}
+	return best;
+}
+
+static inline bool sw_env_rule(struct sw_env *env, __u32 kind, __u32 who, const struct sw_flow *f,
+			       struct sw_rule *rule)
+{
+	struct sw_allow_key key = {
+		.prefixlen = SW_ALLOW_BITS + 128,
+		.generation = env->settings.generation,
+		.kind = (__u16)kind,
+		.port = f->port,
+		.who = who,
+	};
+	const struct sw_allow_rule *r;
+
+	memcpy(key.addr, f->addr, sizeof(key.addr));
+	if (env->live) {
+		if (!look_up(env, SW_MAP_ALLOW, &key, rule))
+			return false;
+	} else {
+		r = policy_rule(env->policy, kind, who, f);
+		if (!r)
+			return false;
+		*rule = (struct sw_rule){ r->quota, r->id, r->source, r->line };
+	}
+	env->allow = key;
+	return true;
+}
+
+static inline bool sw_env_cgroup_rule(struct sw_env *env, const struct sw_flow *f,
+				      struct sw_rule *rule)
+{
+	bool any = false;
+
+	for (int i = 0; i < env->settings.rule_cgroup_levels && env->q->cgroup[i]; i++)
+		if (sw_env_exempt(env, SW_KIND_CGROUP_RULE, env->q->cgroup[i]) &&
+		    sw_env_rule(env, SW_KIND_CGROUP, env->hit_val.source, f, rule))
+			any = true;
+	return any;
+}
+
+static inline bool sw_env_limit(struct sw_env *env, __u32 kind, __u64 id, struct sw_quota *quota)
+{
+	const struct sw_limit_key key = { env->settings.generation, kind, id };
+	const struct sw_policy_limit *l;
+
+	if (env->live) {
+		if (!look_up(env, SW_MAP_LIMITS, &key, &env->limit))
+			return false;
+	} else {
+		l = sw_policy_find_limit(env->policy, (enum sw_kind)kind, (uint32_t)id);
+		if (!l)
+			return false;
+		env->limit = (struct sw_limit){ l->quota, l->source, l->line };
+	}
+	env->limit_kind = (enum sw_kind)kind;
+	*quota = env->limit.quota;
+	return true;
+}
+
+/* Only asks whether one is left: explaining uses nothing up. */
+static inline bool sw_env_take(struct sw_env *env, __u32 kind, __u64 id, struct sw_quota quota)
+{
+	const struct sw_usage_key key = { id, kind, SW_CHANNEL_DIRECT };
+	struct sw_usage u = {};
+
+	if (env->live && look_up(env, SW_MAP_USAGE, &key, &u))
+		sw_usage_turn(&u, env->q->hour);
+	return u.hour_used < quota.per_hour && u.day_used < quota.per_day;
+}
+
+static inline void sw_env_give_back(struct sw_env *env, __u32 kind, __u64 id)
+{
+	(void)env;
+	(void)kind;
+	(void)id;
+}
+
+static inline bool sw_env_mail_server(struct sw_env *env, __u32 uid)
+{
+	return sw_env_exempt(env, SW_KIND_MAIL_UID, uid);
+}
+
+static inline bool sw_env_bound_to_device(struct sw_env *env)
+{
+	return env->q->bound_to_device;
 }
 
 /* The text of a row's source, or of a reserved one. */
@@ -113,8 +270,15 @@ static void find_source(const struct sw_env *env, uint32_t source, struct sw_pla
 	a->source[sizeof(a->source) - 1] = '\0';
 }
 
+static void name_place(const struct sw_env *env, uint32_t source, uint32_t line,
+		       struct sw_answer *a)
+{
+	a->line = line;
+	find_source(env, source, (struct sw_place){ source, 0 }, a);
+}
+
 /* The row that decided is looked up once more: deciding may have asked for others since. */
-static void name_row(struct sw_env *env, struct sw_answer *a)
+static void name_exempt(struct sw_env *env, struct sw_answer *a)
 {
 	if (a->reason == SW_BY_EXEMPT_CGROUP)
 		sw_env_cgroup_exempt(env);
@@ -124,22 +288,62 @@ static void name_row(struct sw_env *env, struct sw_answer *a)
 		sw_env_exempt(env, SW_KIND_GID, env->q->egid);
 	a->kind = (enum sw_kind)env->hit.kind;
 	a->id = env->hit.id;
-	a->line = env->hit_val.line;
-	find_source(env, env->hit_val.source, (struct sw_place){ env->hit_val.source, 0 }, a);
+	name_place(env, env->hit_val.source, env->hit_val.line, a);
 }
 
-/* Without a row it is a setting that decides. */
-static void name_setting(const struct sw_env *env, struct sw_answer *a)
+static void name_setting(const struct sw_env *env, uint32_t source, struct sw_answer *a)
 {
-	static const struct sw_place none;
 	const struct sw_policy *p = env->policy;
+	struct sw_place at = {};
 
-	if (a->reason == SW_BY_LOCAL)
-		find_source(env, SW_SOURCE_ALLOW_LOCAL, p ? p->local_at : none, a);
-	else if (a->reason == SW_BY_COUNT_PORT)
-		find_source(env, SW_SOURCE_COUNT_PORTS, p ? p->count_at : none, a);
-	else
-		find_source(env, SW_SOURCE_DENY_PORTS, p ? p->deny_at : none, a);
+	if (p && source == SW_SOURCE_ALLOW_LOCAL)
+		at = p->local_at;
+	else if (p && source == SW_SOURCE_COUNT_PORTS)
+		at = p->count_at;
+	else if (p && source == SW_SOURCE_DEFAULT_LIMIT)
+		at = p->default_at;
+	else if (p && source == SW_SOURCE_SERVER_LIMIT)
+		at = p->server_at;
+	else if (p)
+		at = p->deny_at;
+	find_source(env, source, at, a);
+}
+
+/* Where it is written: a row's place, or that of the setting which decides without a row. */
+static void name_decider(struct sw_env *env, const struct sw_decision *d, struct sw_answer *a)
+{
+	switch (a->reason) {
+	case SW_BY_EXEMPT_UID:
+	case SW_BY_EXEMPT_GID:
+	case SW_BY_EXEMPT_CGROUP:
+		name_exempt(env, a);
+		break;
+	case SW_BY_RULE:
+	case SW_BY_RULE_LIMIT:
+		a->kind = (enum sw_kind)env->allow.kind;
+		a->id = env->allow.who;
+		name_place(env, d->rule.source, d->rule.line, a);
+		break;
+	case SW_BY_ACCOUNT_LIMIT:
+		if (env->limit_kind)
+			name_place(env, env->limit.source, env->limit.line, a);
+		else
+			name_setting(env, SW_SOURCE_DEFAULT_LIMIT, a);
+		break;
+	case SW_BY_SERVER_LIMIT:
+		name_setting(env, SW_SOURCE_SERVER_LIMIT, a);
+		break;
+	case SW_BY_LOCAL:
+		name_setting(env, SW_SOURCE_ALLOW_LOCAL, a);
+		break;
+	case SW_BY_COUNT_PORT:
+		name_setting(env, SW_SOURCE_COUNT_PORTS, a);
+		break;
+	case SW_BY_DENIED_NOW:
+		break;	/* by nobody's configuration */
+	default:
+		name_setting(env, SW_SOURCE_DENY_PORTS, a);
+	}
 }
 
 static void decide(struct sw_env *env, struct sw_answer *ret)
@@ -155,19 +359,19 @@ static void decide(struct sw_env *env, struct sw_answer *ret)
 		a.smtp = true;
 		a.verdict = (enum sw_verdict)d.verdict;
 		a.reason = (enum sw_reason)d.reason;
-		if (by_exempt_row(a.reason))
-			name_row(env, &a);
-		else
-			name_setting(env, &a);
+		name_decider(env, &d, &a);
 	}
 	*ret = a;
 }
 
 int sw_decide_live(const struct sw_live *l, const struct sw_query *q, struct sw_answer *ret)
 {
-	struct sw_env env = { .q = q, .live = l, .settings = l->settings };
+	struct sw_query asked = *q;
+	struct sw_env env = { .q = &asked, .live = l, .settings = l->settings };
 	struct sw_answer a;
 
+	if (!asked.hour)
+		asked.hour = sw_usage_hour(l);
 	decide(&env, &a);
 	if (env.error)
 		return env.error;
@@ -183,31 +387,4 @@ void sw_decide_policy(const struct sw_policy *p, const struct sw_addrs *local,
 
 	sw_rows_settings(p, &none, 0, &env.settings);
 	decide(&env, ret);
-}
-
-static const struct {
-	const char *name, *text;
-} reasons[_SW_REASON_MAX] = {
-	[SW_BY_NONE] = { "other-port", "the port is in no list; smtpwall does not look at it" },
-	[SW_BY_LOCAL] = { "local", "the destination is this machine, and allow_local = yes" },
-	[SW_BY_KTHREAD] = { "kernel-thread", "a kernel thread is never exempt" },
-	[SW_BY_EXEMPT_UID] = { "exempt-uid", "the effective UID is exempt" },
-	[SW_BY_EXEMPT_GID] = { "exempt-gid", "the effective primary group is exempt" },
-	[SW_BY_EXEMPT_CGROUP] = { "exempt-cgroup", "the cgroup, or one above it, is exempt" },
-	[SW_BY_RULE] = { "allow-rule", "an allow rule matches" },
-	[SW_BY_COUNT_PORT] = { "count-port", "connects to this port are counted, not denied" },
-	[SW_BY_POLICY] = { "policy", "nothing exempts this identity" },
-	[SW_BY_CONTAINER] = { "container", "the identity is exempt on the host, but not inside a "
-			      "container or another namespace" },
-	[SW_BY_REAL_UID] = { "real-uid", "identity = strict, and the real UID is not exempt" },
-};
-
-const char *sw_reason_text(enum sw_reason reason)
-{
-	return reason < _SW_REASON_MAX && reasons[reason].text ? reasons[reason].text : "unknown";
-}
-
-const char *sw_reason_name(enum sw_reason reason)
-{
-	return reason < _SW_REASON_MAX && reasons[reason].name ? reasons[reason].name : "unknown";
 }

@@ -19,6 +19,8 @@ struct sw_query {
 	uint8_t addr[16];	/* IPv4 as v4-mapped */
 	uint16_t port;
 	bool in_container;	/* another network or PID namespace than the host's */
+	bool bound_to_device;
+	uint32_t hour;		/* of local time, for windows of limits; 0: now */
 	uint64_t cgroup[SW_MAX_CGROUP_LEVELS];	/* ids from level 1 down; 0 ends the list */
 };
 
@@ -26,7 +28,7 @@ struct sw_answer {
 	enum sw_verdict verdict;
 	enum sw_reason reason;
 	bool smtp;		/* false: the port is in no list, the hook leaves at once */
-	enum sw_kind kind;	/* of the exempt row that decided; 0 without one */
+	enum sw_kind kind;	/* of the exempt row or allow rule that decided; 0 without one */
 	uint64_t id;
 	uint32_t line;
 	char source[sizeof(((struct sw_source *)0)->text)];	/* "" when no row decided */

@@ -52,7 +52,7 @@ static void check_link(const struct sw_live *l, enum sw_hook hook, uint64_t cgro
 	else if (!k->ours)
 		sw_texts_add(problems, "the link of hook %s runs program %u, which is not smtpwall's; run "
 			     "'smtpwall apply' to put ours back", name, k->prog_id);
-	else if (k->cgroup_id != cgroup_id)
+	else if (!sw_hooks[hook].tracepoint && k->cgroup_id != cgroup_id)
 		sw_texts_add(problems, "hook %s is attached to another cgroup (id %llu); run 'smtpwall "
 			     "apply' to attach it here", name, (unsigned long long)k->cgroup_id);
 	else if (k->settings.generation != l->settings.generation)
@@ -112,11 +112,6 @@ static bool check_effective(const struct sw_live *l, int cgroup_fd, enum sw_hook
 	return at + 1 < n;
 }
 
-static bool hook_wanted(const struct sw_live *l, enum sw_hook hook)
-{
-	return hook != SW_HOOK_SOCK_CREATE || l->settings.strict_raw;
-}
-
 /* Where foreign programs come after ours, only a real connect tells what they do. */
 static void check_programs(const struct sw_live *l, int cgroup_fd, struct sw_texts *problems)
 {
@@ -124,7 +119,8 @@ static void check_programs(const struct sw_live *l, int cgroup_fd, struct sw_tex
 	size_t before = problems->n;
 
 	for (int i = 0; i < _SW_HOOK_MAX; i++)
-		if (hook_wanted(l, (enum sw_hook)i) && l->link[i].attached)
+		if (sw_hook_wanted(&l->settings, (enum sw_hook)i) && l->link[i].attached &&
+		    !sw_hooks[i].tracepoint)
 			check_effective(l, cgroup_fd, (enum sw_hook)i, &after, problems);
 	if (after.n && problems->n == before) {
 		sw_health_canary(l, cgroup_fd, problems);
@@ -153,7 +149,7 @@ void sw_health_check(const struct sw_target *t, const struct sw_live *l, struct 
 			     t->pin_dir);
 	} else if (!r) {
 		for (int i = 0; i < _SW_HOOK_MAX; i++)
-			if (hook_wanted(l, (enum sw_hook)i))
+			if (sw_hook_wanted(&l->settings, (enum sw_hook)i))
 				check_link(l, (enum sw_hook)i, id, &h.problems);
 		check_maps(l, &h.problems);
 		check_programs(l, h.cgroup_fd, &h.problems);

@@ -10,16 +10,26 @@
 #include "portpatch.h"
 #include "util.h"
 
+#include "cgroup_watch.skel.h"
 #include "connect.skel.h"
+#include "getpeername.skel.h"
 #include "sock_create.skel.h"
 
 const struct sw_hook_info sw_hooks[_SW_HOOK_MAX] = {
-	[SW_HOOK_CONNECT4] = { "connect4", "sw_connect4", "link_connect4",
-			       BPF_CGROUP_INET4_CONNECT },
-	[SW_HOOK_CONNECT6] = { "connect6", "sw_connect6", "link_connect6",
-			       BPF_CGROUP_INET6_CONNECT },
+	[SW_HOOK_CONNECT4] = { "connect4", "sw_connect4", "link_connect4", SW_OBJECT_CONNECT,
+			       BPF_CGROUP_INET4_CONNECT, NULL },
+	[SW_HOOK_CONNECT6] = { "connect6", "sw_connect6", "link_connect6", SW_OBJECT_CONNECT,
+			       BPF_CGROUP_INET6_CONNECT, NULL },
 	[SW_HOOK_SOCK_CREATE] = { "sock_create", "sw_sock_create", "link_sock_create",
-				  BPF_CGROUP_INET_SOCK_CREATE },
+				  SW_OBJECT_SOCK_CREATE, BPF_CGROUP_INET_SOCK_CREATE, NULL },
+	[SW_HOOK_GETPEERNAME4] = { "getpeername4", "sw_getpeername4", "link_getpeername4",
+				   SW_OBJECT_GETPEERNAME, BPF_CGROUP_INET4_GETPEERNAME, NULL },
+	[SW_HOOK_GETPEERNAME6] = { "getpeername6", "sw_getpeername6", "link_getpeername6",
+				   SW_OBJECT_GETPEERNAME, BPF_CGROUP_INET6_GETPEERNAME, NULL },
+	[SW_HOOK_CGROUP_MKDIR] = { "cgroup_mkdir", "sw_cgroup_mkdir", "link_cgroup_mkdir",
+				   SW_OBJECT_CGROUP_WATCH, 0, "cgroup_mkdir" },
+	[SW_HOOK_CGROUP_RMDIR] = { "cgroup_rmdir", "sw_cgroup_rmdir", "link_cgroup_rmdir",
+				   SW_OBJECT_CGROUP_WATCH, 0, "cgroup_rmdir" },
 };
 
 const char *const sw_map_names[_SW_MAP_MAX] = {
@@ -27,7 +37,38 @@ const char *const sw_map_names[_SW_MAP_MAX] = {
 	[SW_MAP_LOCAL] = "sw_local",	     [SW_MAP_UID_STATS] = "sw_uid_stats",
 	[SW_MAP_ORIGINS] = "sw_origins",     [SW_MAP_EVENTS] = "sw_events",
 	[SW_MAP_COUNTERS] = "sw_counters",   [SW_MAP_CONTROL] = "sw_control",
+	[SW_MAP_DESTS] = "sw_dests",	     [SW_MAP_CGROUPS] = "sw_cgroups",
+	[SW_MAP_ALLOW] = "sw_allow",	     [SW_MAP_LIMITS] = "sw_limits",
+	[SW_MAP_USAGE] = "sw_usage",	     [SW_MAP_DENIED] = "sw_denied",
+	[SW_MAP_CGROUP_PATHS] = "sw_cgroup_paths", [SW_MAP_PEERS] = "sw_peers",
 };
+
+/* The object files as they are compiled in. */
+static const void *(*const elf_bytes[_SW_OBJECT_MAX])(size_t *size) = {
+	[SW_OBJECT_CONNECT] = sw_connect_bpf__elf_bytes,
+	[SW_OBJECT_SOCK_CREATE] = sw_sock_create_bpf__elf_bytes,
+	[SW_OBJECT_GETPEERNAME] = sw_getpeername_bpf__elf_bytes,
+	[SW_OBJECT_CGROUP_WATCH] = sw_cgroup_watch_bpf__elf_bytes,
+};
+
+static bool object_wanted(const struct sw_settings *s, enum sw_object object)
+{
+	switch (object) {
+	case SW_OBJECT_SOCK_CREATE:
+		return s->strict_raw;
+	case SW_OBJECT_GETPEERNAME:
+		return s->mode == SW_MODE_REDIRECT;
+	case SW_OBJECT_CGROUP_WATCH:
+		return s->watch_cgroups;
+	default:
+		return true;
+	}
+}
+
+bool sw_hook_wanted(const struct sw_settings *s, enum sw_hook hook)
+{
+	return object_wanted(s, sw_hooks[hook].object);
+}
 
 /* libbpf's words are details for -v: users see our own first. */
 static int print_libbpf(enum libbpf_print_level level, const char *fmt, va_list ap)
@@ -88,94 +129,88 @@ static int patch(struct bpf_program *prog, const struct sw_settings *s)
 	return r < 0 ? r : bpf_program__set_insns(prog, insn, n);
 }
 
-static int load_connect(const struct sw_load *l, struct sw_connect_bpf **ret)
+static int patch_hooks(struct bpf_object *obj, const struct sw_settings *s)
 {
-	struct sw_connect_bpf *skel = sw_connect_bpf__open();
-	int r;
+	static const enum sw_hook fast[] = { SW_HOOK_CONNECT4, SW_HOOK_CONNECT6 };
+	int r = 0;
 
-	if (!skel)
-		return -errno;
-	memcpy((void *)&skel->rodata_settings->sw_settings, &l->settings, sizeof(l->settings));
-	r = prepare_maps(skel->obj, l);
-	if (!r)
-		r = patch(skel->progs.sw_connect4, &l->settings);
-	if (!r)
-		r = patch(skel->progs.sw_connect6, &l->settings);
-	if (!r)
-		r = sw_connect_bpf__load(skel);
-	if (r < 0) {
-		sw_connect_bpf__destroy(skel);
-		return r;
-	}
-	*ret = skel;
-	return 0;
+	for (size_t i = 0; i < ARRAY_SIZE(fast) && !r; i++)
+		r = patch(bpf_object__find_program_by_name(obj, sw_hooks[fast[i]].prog), s);
+	return r;
 }
 
-/* Runs on the maps that the connect object has: it must see the same exempt rows. */
-static int load_sock_create(const struct sw_load *l, const struct sw_connect_bpf *connect,
-			    struct sw_sock_create_bpf **ret)
+static int set_settings(struct bpf_object *obj, const struct sw_settings *s)
 {
-	struct sw_sock_create_bpf *skel = sw_sock_create_bpf__open();
-	struct sw_load mine = *l;
-	int r;
+	struct bpf_map *m = bpf_object__find_map_by_name(obj, ".rodata.settings");
 
-	if (!skel)
-		return -errno;
-	for (int i = 0; i < _SW_MAP_MAX; i++)
-		mine.map_fd[i] = bpf_object__find_map_fd_by_name(connect->obj, sw_map_names[i]);
-	memcpy((void *)&skel->rodata_settings->sw_settings, &l->settings, sizeof(l->settings));
-	r = prepare_maps(skel->obj, &mine);
-	if (!r)
-		r = sw_sock_create_bpf__load(skel);
-	if (r < 0) {
-		sw_sock_create_bpf__destroy(skel);
-		return r;
-	}
-	*ret = skel;
-	return 0;
+	return m ? bpf_map__set_initial_value(m, s, sizeof(*s)) : 0;	/* it may use none */
 }
 
+static int load_object(const struct sw_load *l, enum sw_object object, struct bpf_object **ret)
+{
+	struct bpf_object *obj;
+	const void *elf;
+	size_t size;
+	int r;
+
+	elf = elf_bytes[object](&size);
+	obj = bpf_object__open_mem(elf, size, NULL);
+	if (!obj)
+		return -errno;
+	r = set_settings(obj, &l->settings);
+	if (!r)
+		r = prepare_maps(obj, l);
+	if (!r && object == SW_OBJECT_CONNECT)
+		r = patch_hooks(obj, &l->settings);
+	if (!r)
+		r = bpf_object__load(obj);
+	if (r < 0)
+		bpf_object__close(obj);
+	else
+		*ret = obj;
+	return r;
+}
+
+/* The connect object goes first: the others run on its maps. */
 int sw_kern_load(const struct sw_load *l, struct sw_kern *ret)
 {
+	struct sw_load mine = *l;
 	struct sw_kern k = {};
 	int r;
 
 	libbpf_set_print(print_libbpf);
-	r = load_connect(l, &k.connect);
-	if (!r && l->settings.strict_raw)
-		r = load_sock_create(l, k.connect, &k.sock_create);
-	if (r < 0) {
+	r = load_object(l, SW_OBJECT_CONNECT, &k.obj[SW_OBJECT_CONNECT]);
+	for (int i = 0; i < _SW_MAP_MAX && !r; i++)
+		mine.map_fd[i] = sw_kern_map_fd(&k, (enum sw_map_id)i);
+	for (int i = 0; i < _SW_OBJECT_MAX && !r; i++)
+		if (!k.obj[i] && object_wanted(&l->settings, (enum sw_object)i))
+			r = load_object(&mine, (enum sw_object)i, &k.obj[i]);
+	if (r < 0)
 		sw_kern_free(&k);
-		return r;
-	}
-	*ret = k;
-	return 0;
+	else
+		*ret = k;
+	return r;
 }
 
 void sw_kern_free(struct sw_kern *k)
 {
-	if (k->connect)
-		sw_connect_bpf__destroy(k->connect);
-	if (k->sock_create)
-		sw_sock_create_bpf__destroy(k->sock_create);
+	for (int i = 0; i < _SW_OBJECT_MAX; i++)
+		bpf_object__close(k->obj[i]);
 	*k = (struct sw_kern){};
 }
 
 int sw_kern_prog_fd(const struct sw_kern *k, enum sw_hook hook)
 {
-	switch (hook) {
-	case SW_HOOK_CONNECT4:
-		return bpf_program__fd(k->connect->progs.sw_connect4);
-	case SW_HOOK_CONNECT6:
-		return bpf_program__fd(k->connect->progs.sw_connect6);
-	case SW_HOOK_SOCK_CREATE:
-		return k->sock_create ? bpf_program__fd(k->sock_create->progs.sw_sock_create) : -1;
-	default:
+	const struct bpf_object *obj = k->obj[sw_hooks[hook].object];
+	struct bpf_program *prog;
+
+	if (!obj)
 		return -1;
-	}
+	prog = bpf_object__find_program_by_name(obj, sw_hooks[hook].prog);
+	return prog ? bpf_program__fd(prog) : -1;
 }
 
 int sw_kern_map_fd(const struct sw_kern *k, enum sw_map_id map)
 {
-	return bpf_object__find_map_fd_by_name(k->connect->obj, sw_map_names[map]);
+	return bpf_object__find_map_fd_by_name(k->obj[SW_OBJECT_CONNECT], sw_map_names[map]);
 }

@@ -19,6 +19,14 @@ enum sw_map_id {
 	SW_MAP_EVENTS,
 	SW_MAP_COUNTERS,
 	SW_MAP_CONTROL,
+	SW_MAP_DESTS,
+	SW_MAP_CGROUPS,
+	SW_MAP_ALLOW,
+	SW_MAP_LIMITS,
+	SW_MAP_USAGE,
+	SW_MAP_DENIED,
+	SW_MAP_CGROUP_PATHS,
+	SW_MAP_PEERS,
 	_SW_MAP_MAX,
 };
 
@@ -26,15 +34,33 @@ enum sw_hook {
 	SW_HOOK_CONNECT4,
 	SW_HOOK_CONNECT6,
 	SW_HOOK_SOCK_CREATE,	/* only with strict = yes */
+	SW_HOOK_GETPEERNAME4,	/* only with mode = redirect */
+	SW_HOOK_GETPEERNAME6,
+	SW_HOOK_CGROUP_MKDIR,	/* only with cgroups in the policy */
+	SW_HOOK_CGROUP_RMDIR,
 	_SW_HOOK_MAX,
+};
+
+/* Object files; each hook's program is in one of them. */
+enum sw_object {
+	SW_OBJECT_CONNECT,
+	SW_OBJECT_SOCK_CREATE,
+	SW_OBJECT_GETPEERNAME,
+	SW_OBJECT_CGROUP_WATCH,
+	_SW_OBJECT_MAX,
 };
 
 struct sw_hook_info {
 	const char *name;	/* in status and JSON */
 	const char *prog;	/* name of the program */
 	const char *pin;	/* name of its link's pin */
-	enum bpf_attach_type attach;
+	enum sw_object object;
+	enum bpf_attach_type attach;	/* to a cgroup */
+	const char *tracepoint;	/* or to this raw tracepoint, for the whole machine */
 };
+
+/* Whether the programs loaded with `s` include this hook's. */
+bool sw_hook_wanted(const struct sw_settings *s, enum sw_hook hook);
 
 extern const struct sw_hook_info sw_hooks[_SW_HOOK_MAX];
 extern const char *const sw_map_names[_SW_MAP_MAX];	/* in the kernel and as pins */
@@ -46,8 +72,7 @@ struct sw_load {
 };
 
 struct sw_kern {
-	struct sw_connect_bpf *connect;
-	struct sw_sock_create_bpf *sock_create;	/* NULL unless settings.strict_raw */
+	struct bpf_object *obj[_SW_OBJECT_MAX];	/* NULL: not wanted */
 };
 
 /*

@@ -96,6 +96,14 @@ static void adopt_maps(struct sw_live *l, const struct prog_maps *m)
 	}
 }
 
+static bool is_link_of(const struct bpf_link_info *info, enum sw_hook hook)
+{
+	if (sw_hooks[hook].tracepoint)
+		return info->type == BPF_LINK_TYPE_RAW_TRACEPOINT;
+	return info->type == BPF_LINK_TYPE_CGROUP &&
+	       info->cgroup.attach_type == sw_hooks[hook].attach;
+}
+
 static int read_link(struct sw_live *l, const char *dir, enum sw_hook hook)
 {
 	struct sw_live_link *k = &l->link[hook];
@@ -110,13 +118,12 @@ static int read_link(struct sw_live *l, const char *dir, enum sw_hook hook)
 		return r == -ENOENT ? 0 : r;
 	k->fd = r;
 	/* Something else pinned under our name is as good as missing. */
-	if (bpf_obj_get_info_by_fd(k->fd, &info, &len) < 0 || info.type != BPF_LINK_TYPE_CGROUP ||
-	    info.cgroup.attach_type != sw_hooks[hook].attach)
+	if (bpf_obj_get_info_by_fd(k->fd, &info, &len) < 0 || !is_link_of(&info, hook))
 		return 0;
 	k->link_id = info.id;
 	k->prog_id = info.prog_id;
-	k->cgroup_id = info.cgroup.cgroup_id;
-	k->attached = info.cgroup.cgroup_id != 0;
+	k->cgroup_id = sw_hooks[hook].tracepoint ? 0 : info.cgroup.cgroup_id;
+	k->attached = sw_hooks[hook].tracepoint || info.cgroup.cgroup_id != 0;
 	if (open_prog_maps(info.prog_id, &prog, &maps) < 0)
 		return 0;
 	memcpy(k->tag, prog.tag, sizeof(k->tag));
@@ -163,11 +170,11 @@ static void judge(struct sw_live *l)
 		l->settings = v4->settings;
 	if (v6->ours && v6->settings.generation >= l->settings.generation)
 		l->settings = v6->settings;
-	l->in_force = hook_in_force(v4, l->settings.generation) &&
-		      hook_in_force(v6, l->settings.generation);
-	if (l->settings.strict_raw &&
-	    !hook_in_force(&l->link[SW_HOOK_SOCK_CREATE], l->settings.generation))
-		l->in_force = false;
+	l->in_force = true;
+	for (int i = 0; i < _SW_HOOK_MAX; i++)
+		if (sw_hook_wanted(&l->settings, (enum sw_hook)i) &&
+		    !hook_in_force(&l->link[i], l->settings.generation))
+			l->in_force = false;
 }
 
 void sw_live_init(struct sw_live *l)

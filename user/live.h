@@ -15,7 +15,7 @@ struct sw_live_link {
 	int fd;			/* -1: no pin */
 	bool attached;		/* the kernel still has it on a cgroup */
 	bool ours;		/* its program has our name and our read-only data */
-	uint64_t cgroup_id;	/* 0: detached, or the cgroup is gone */
+	uint64_t cgroup_id;	/* 0: detached, the cgroup is gone, or it is a tracepoint's */
 	uint32_t link_id;
 	uint32_t prog_id;
 	uint8_t tag[BPF_TAG_SIZE];
@@ -28,7 +28,7 @@ struct sw_live {
 	int map_fd[_SW_MAP_MAX];	/* -1: nowhere to be found */
 	bool map_pinned[_SW_MAP_MAX];	/* and the pin is the map the programs use */
 	struct sw_settings settings;	/* of the newest program */
-	bool in_force;		/* both connect hooks attached, by our programs, one generation */
+	bool in_force;		/* every hook wanted is attached, by our programs, one generation */
 };
 
 /* An empty one, which may be closed. */

@@ -56,6 +56,32 @@ static int read_batches(int fd, struct sw_map_dump *d, size_t room)
 	return 0;
 }
 
+/* Tries have no batches everywhere, and where they have, with another cursor. Only a loader
+ * changes one, under its lock: nothing moves while this looks. */
+static int read_keys(int fd, struct sw_map_dump *d)
+{
+	size_t room = 0;
+	int r;
+
+	for (;;) {
+		char *key;
+
+		if (d->n == room) {
+			room = room ? room * 2 : 64;
+			r = grow(d, room);
+			if (r < 0)
+				return r;
+		}
+		key = d->keys + d->n * d->key_size;
+		if (bpf_map_get_next_key(fd, d->n ? key - d->key_size : NULL, key) < 0)
+			return errno == ENOENT ? 0 : -errno;
+		if (bpf_map_lookup_elem(fd, key, d->values + d->n * d->value_size) == 0)
+			d->n++;
+		else if (errno != ENOENT || !d->n)
+			return -errno;
+	}
+}
+
 int sw_map_dump(int fd, struct sw_map_dump *ret)
 {
 	struct bpf_map_info info = {};
@@ -67,7 +93,7 @@ int sw_map_dump(int fd, struct sw_map_dump *ret)
 		return -errno;
 	d.key_size = info.key_size;
 	d.value_size = info.value_size;
-	r = read_batches(fd, &d, 1024);
+	r = info.type == BPF_MAP_TYPE_LPM_TRIE ? read_keys(fd, &d) : read_batches(fd, &d, 1024);
 	if (r < 0) {
 		sw_map_dump_free(&d);
 		return r;

@@ -12,7 +12,7 @@ struct sw_map_dump {
 	char *values;	/* n values, in the same order */
 };
 
-/* Reads every row of the hash map `fd`. Rows that come or go meanwhile may be missed or not;
+/* Reads every row of the hash map or trie `fd`. Rows that come or go meanwhile may be missed or not;
  * those that stay are there exactly once. 0 or -errno; free with sw_map_dump_free(). */
 int sw_map_dump(int fd, struct sw_map_dump *ret);
 void sw_map_dump_free(struct sw_map_dump *d);

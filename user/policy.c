@@ -39,6 +39,9 @@ int sw_policy_default(struct sw_policy *ret)
 		.max_uids = DEFAULT_UIDS,
 		.max_origins = DEFAULT_ORIGINS,
 		.event_buffer = DEFAULT_EVENT_BUFFER,
+		.default_quota = { SW_UNLIMITED, SW_UNLIMITED },
+		.server_quota = { SW_UNLIMITED, SW_UNLIMITED },
+		.redirect_port = 25,
 	};
 	int r;
 
@@ -61,6 +64,16 @@ void sw_policy_free(struct sw_policy *p)
 		free(p->exempt[i].name);
 	for (i = 0; i < p->n_sources; i++)
 		free(p->sources[i]);
+	for (i = 0; i < p->n_cgroups; i++)
+		free(p->cgroups[i].path);
+	for (i = 0; i < p->n_rules; i++)
+		sw_allow_rule_free(&p->rules[i]);
+	free(p->cgroups);
+	free(p->rules);
+	free(p->limits);
+	free(p->limit_index);
+	free(p->domain_sources);
+	free(p->domain_root);
 	free(p->exempt);
 	free(p->exempt_index);
 	free(p->sources);
@@ -85,16 +98,6 @@ int sw_policy_add_source(struct sw_policy *p, const char *text)
 		return -ENOMEM;
 	p->sources[p->n_sources] = copy;
 	return (int)p->n_sources++;
-}
-
-/* Depth of a cgroup path below the root: "/a.slice/b.service" is 2. */
-static uint8_t path_level(const char *path)
-{
-	unsigned int n = 0;
-
-	for (; *path; path++)
-		n += *path != '/' && (path[1] == '/' || !path[1]);
-	return n > UINT8_MAX ? UINT8_MAX : (uint8_t)n;
 }
 
 #define INDEX_MIN 64
@@ -163,7 +166,6 @@ int sw_policy_add_exempt(struct sw_policy *p, enum sw_kind kind, uint64_t id, co
 		.name = copy,
 		.source = source,
 		.line = line,
-		.level = kind == SW_KIND_CGROUP ? path_level(name) : 0,
 	};
 	*slot = (uint32_t)p->n_exempt;
 	return 0;
@@ -207,6 +209,7 @@ const char *sw_kind_name(enum sw_kind kind)
 {
 	static const char *const words[] = {
 		[SW_KIND_UID] = "user", [SW_KIND_GID] = "group", [SW_KIND_CGROUP] = "cgroup",
+		[SW_KIND_ANY] = "any", [SW_KIND_RULE] = "rule", [SW_KIND_SERVER] = "server",
 	};
 
 	return word(words, ARRAY_SIZE(words), (size_t)kind);

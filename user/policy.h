@@ -15,11 +15,49 @@ enum sw_mta_choice { SW_MTA_AUTO, SW_MTA_NONE };
 /* One exempt identity and where it was written. */
 struct sw_exempt {
 	enum sw_kind kind;
-	uint64_t id;		/* UID, GID or cgroup id */
-	char *name;		/* as people know it: user, group, cgroup path */
+	uint64_t id;		/* UID or GID; cgroups are in sw_policy.cgroups */
+	char *name;		/* as people know it: user or group */
 	uint32_t source;	/* index into sw_policy.sources */
 	uint32_t line;		/* 0: the source as a whole */
-	uint8_t level;		/* cgroups only: depth below the root, 1 and up */
+};
+
+/* A cgroup that the policy names by path; it need not be there yet. */
+struct sw_policy_cgroup {
+	char *path;		/* below the v2 root, without empty components */
+	uint64_t id;		/* 0: there is none under this path now */
+	bool exempt;
+	uint32_t who;		/* its number in allow rules, 1 and up; 0: it has none */
+	uint8_t level;		/* depth below the root, 1 and up */
+	uint32_t source, line;	/* of the exemption */
+};
+
+struct sw_prefix {
+	uint8_t addr[16];	/* IPv4 as v4-mapped; nothing set beyond `len` */
+	uint8_t len;		/* 0 to 128; of an IPv4 prefix 96 more than people write */
+};
+
+/* An allow rule. */
+struct sw_allow_rule {
+	enum sw_kind kind;	/* SW_KIND_UID, _GID, _CGROUP, _ANY */
+	uint32_t who;		/* UID, GID, sw_policy_cgroup.who, 0 */
+	struct sw_prefix *dest;	/* malloc'd; of a host name: its addresses, none before they are known */
+	size_t n_dest;
+	char *host;		/* the destination as a host name, or NULL */
+	uint16_t port[SW_MAX_PORTS];
+	size_t n_ports;		/* 0: every port of the policy */
+	struct sw_quota quota;
+	char *text;		/* the rule in its canonical form, without the limit */
+	uint64_t id;		/* hash of `text`: its window survives an apply */
+	uint32_t source, line;
+};
+
+/* The limit of an account, or of each member of a group. */
+struct sw_policy_limit {
+	enum sw_kind kind;	/* SW_KIND_UID, SW_KIND_GID */
+	uint32_t id;
+	struct sw_quota quota;
+	bool by_group;		/* an account's, because it is a member of a group that has it */
+	uint32_t source, line;
 };
 
 /* Where a setting was written. */
@@ -46,11 +84,28 @@ struct sw_policy {
 	uint32_t event_buffer;	/* bytes, a power of two and at least a page */
 
 	struct sw_place deny_at, count_at, local_at;	/* of deny_ports, count_ports, allow_local */
+	struct sw_place default_at, server_at;		/* of [limit] default and server */
+
+	struct sw_quota default_quota, server_quota;
+	uint32_t deny_for_s;	/* 0: exceeding a limit denies nobody */
+	uint32_t redirect4;	/* network order; 0: not chosen */
+	uint8_t redirect6[16];	/* all zero: not chosen */
+	uint16_t redirect_port;
+	char *domain_sources;	/* [domains] sources; NULL: auto */
+	char *domain_root;	/* [domains] root; NULL: this machine */
 
 	struct sw_exempt *exempt;
 	size_t n_exempt;
 	uint32_t *exempt_index;	/* hash table of positions in exempt + 1; 0: free */
 	size_t n_index;		/* its slots, a power of two, at least twice n_exempt */
+	struct sw_policy_cgroup *cgroups;
+	size_t n_cgroups;
+	struct sw_allow_rule *rules;
+	size_t n_rules;
+	struct sw_policy_limit *limits;
+	size_t n_limits;
+	uint32_t *limit_index;	/* like exempt_index */
+	size_t n_limit_index;
 	char **sources;		/* [0] is "built-in default" */
 	size_t n_sources;
 };
@@ -65,7 +120,7 @@ void sw_policy_free(struct sw_policy *p);
 /* Adds text to p->sources; its index, or -ENOMEM. Text that is there already is reused. */
 int sw_policy_add_source(struct sw_policy *p, const char *text);
 
-/* Adds an identity; one that is there already (same kind and id) is left as it was.
+/* Adds a user or group; one that is there already (same kind and id) is left as it was.
  * `name` is copied. 0 or -ENOMEM. */
 int sw_policy_add_exempt(struct sw_policy *p, enum sw_kind kind, uint64_t id, const char *name,
 			 uint32_t source, uint32_t line);
@@ -76,9 +131,32 @@ void sw_policy_drop_source(struct sw_policy *p, uint32_t source);
 /* The entry that exempts (kind, id), or NULL. Owned by `p`. */
 const struct sw_exempt *sw_policy_find(const struct sw_policy *p, enum sw_kind kind, uint64_t id);
 
+/*
+ * The entry of a cgroup path, made at first sight (exempt and who unset); NULL without memory.
+ * Good until the next call. `id` is 0 where there is no such cgroup now.
+ */
+struct sw_policy_cgroup *sw_policy_cgroup(struct sw_policy *p, const char *path, uint64_t id);
+
+/* Gives an entry its number in allow rules, once, and returns it. */
+uint32_t sw_policy_cgroup_who(struct sw_policy *p, struct sw_policy_cgroup *c);
+
+/* Takes over `r` with all it owns; computes its id. 0; -EEXIST when a rule with the same text is
+ * there (its index in *ret_other); -ENOMEM. On failure `r` stays the caller's. */
+int sw_policy_add_rule(struct sw_policy *p, const struct sw_allow_rule *r, size_t *ret_other);
+void sw_allow_rule_free(struct sw_allow_rule *r);
+
+/* Gives rule `i`, whose destination is a host name, its addresses. 0 or -ENOMEM. */
+int sw_policy_set_addresses(struct sw_policy *p, size_t i, const uint8_t (*addr)[16], size_t n);
+
+/* Adds a limit; one that is there (same kind and id) is replaced only when it was by_group and
+ * the new one is not. 0, -EEXIST when it was left, -ENOMEM. */
+int sw_policy_add_limit(struct sw_policy *p, const struct sw_policy_limit *l);
+const struct sw_policy_limit *sw_policy_find_limit(const struct sw_policy *p, enum sw_kind kind,
+						   uint32_t id);
+
 /* Words of the configuration file for an enum value, and for reports; never NULL. */
 const char *sw_mode_name(enum sw_mode mode);
-const char *sw_kind_name(enum sw_kind kind);	/* user, group, cgroup */
+const char *sw_kind_name(enum sw_kind kind);	/* user, group, cgroup, any, ... */
 const char *sw_verdict_name(enum sw_verdict verdict);	/* allow deny observe limited redirect */
 
 #endif

@@ -2,6 +2,7 @@
 #include <bpf/bpf.h>
 #include <errno.h>
 #include <linux/bpf.h>
+#include <linux/btf.h>
 #include <string.h>
 
 #include "probe.h"
@@ -25,6 +26,8 @@ static const struct sw_feature table[_SW_FEAT_MAX] = {
 	[SW_FEAT_TASK_BTF] = { "task_btf", "an SMTP connect costs some tens of ns more", false, false },
 	[SW_FEAT_COARSE_CLOCK] = { "coarse_clock", "an SMTP connect costs some tens of ns more", false,
 				   false },
+	[SW_FEAT_SOCKET_STORAGE] = { "socket_storage", "mode = redirect is not available", false, false },
+	[SW_FEAT_CGROUP_EVENTS] = { "cgroup_events", "the policy may name no cgroups", false, false },
 	[SW_FEAT_RAW_SOCKET_HOOK] = { "raw_socket_hook", "strict = yes is not available", false,
 				      false },
 };
@@ -105,6 +108,51 @@ static int make_ring(void)
 	return fd < 0 ? -errno : fd;
 }
 
+static int make_storage(void)
+{
+	/* The kernel wants to know the types: int and int. */
+	static const struct {
+		struct btf_header h;
+		__u32 types[4];
+		char strings[5];
+	} __attribute__((packed)) btf = {
+		.h = { .magic = BTF_MAGIC, .version = 1, .hdr_len = sizeof(btf.h),
+		       .type_len = sizeof(btf.types), .str_off = sizeof(btf.types), .str_len = 5 },
+		.types = { 1, BTF_KIND_INT << 24, 4, BTF_INT_SIGNED << 24 | 32 },
+		.strings = "\0int",
+	};
+	_cleanup_close_ int types = bpf_btf_load(&btf, sizeof(btf), NULL);
+	LIBBPF_OPTS(bpf_map_create_opts, opts, .map_flags = BPF_F_NO_PREALLOC,
+		    .btf_fd = (__u32)types, .btf_key_type_id = 1, .btf_value_type_id = 1);
+	int fd;
+
+	if (types < 0)
+		return -errno;
+	fd = bpf_map_create(BPF_MAP_TYPE_SK_STORAGE, "sw_probe", 4, 4, 0, &opts);
+	return fd < 0 ? -errno : fd;
+}
+
+/* Storage with sockets, and the hook that reads it again. */
+static int load_getpeername(void)
+{
+	_cleanup_close_ int storage = make_storage();
+
+	if (storage < 0)
+		return storage;
+	return load_empty(BPF_PROG_TYPE_CGROUP_SOCK_ADDR, BPF_CGROUP_INET4_GETPEERNAME);
+}
+
+static int try_cgroup_events(void)
+{
+	_cleanup_close_ int prog = load_empty(BPF_PROG_TYPE_RAW_TRACEPOINT, 0);
+	int fd;
+
+	if (prog < 0)
+		return prog;
+	fd = bpf_raw_tracepoint_open("cgroup_mkdir", prog);
+	return fd < 0 ? -errno : fd;
+}
+
 /* A descriptor when the feature works, else -errno. */
 static int try_feature(enum sw_feature_id id)
 {
@@ -123,6 +171,10 @@ static int try_feature(enum sw_feature_id id)
 		return load_helper(BPF_FUNC_get_current_task_btf);
 	case SW_FEAT_COARSE_CLOCK:
 		return load_helper(BPF_FUNC_ktime_get_coarse_ns);
+	case SW_FEAT_SOCKET_STORAGE:
+		return load_getpeername();
+	case SW_FEAT_CGROUP_EVENTS:
+		return try_cgroup_events();
 	case SW_FEAT_RAW_SOCKET_HOOK:
 		return load_empty(BPF_PROG_TYPE_CGROUP_SOCK, BPF_CGROUP_INET_SOCK_CREATE);
 	default:

@@ -9,7 +9,9 @@
 
 #define SW_ENOTSUPP	524	/* the kernel's own ENOTSUPP, in no header of ours */
 
-/* One account may make this many rows of sw_origins: an eighth of the table, at most 1024. */
+/* One account may make this many rows of sw_origins: an eighth of the table, at most 1024. And of
+ * sw_dests at most 256: who reaches that many needs no list any more. */
+#define DEST_SHARE(max)		((max) / 8 < 256 ? (max) / 8 + 1 : 256)
 #define ORIGIN_SHARE(max)	((max) / 8 < 1024 ? (max) / 8 + 1 : 1024)
 
 int sw_refuse_errno(enum sw_refuse refuse)
@@ -48,6 +50,49 @@ static void copy_hot_uids(const struct sw_policy *p, struct sw_settings *s)
 	}
 }
 
+static void raise(uint8_t *most, uint8_t level)
+{
+	if (level > *most)
+		*most = level;
+}
+
+/* What of rules and cgroups there is at all: what there is not costs the hooks nothing. */
+static void copy_rules(const struct sw_policy *p, struct sw_settings *s)
+{
+	for (size_t i = 0; i < p->n_rules; i++)
+		s->rules |= (uint8_t)(1 << p->rules[i].kind);
+	for (size_t i = 0; i < p->n_cgroups; i++) {
+		const struct sw_policy_cgroup *c = &p->cgroups[i];
+
+		s->watch_cgroups = 1;
+		if (c->exempt)
+			raise(&s->cgroup_levels, c->level);
+		if (c->who)
+			raise(&s->rule_cgroup_levels, c->level);
+	}
+}
+
+static bool is_limited(struct sw_quota q)
+{
+	return q.per_hour != SW_UNLIMITED || q.per_day != SW_UNLIMITED;
+}
+
+static void copy_limits(const struct sw_policy *p, struct sw_settings *s)
+{
+	s->default_quota = p->default_quota;
+	s->server_quota = p->server_quota;
+	s->deny_for_s = p->deny_for_s;
+	for (size_t i = 0; i < p->n_limits; i++)
+		s->limits |= (uint8_t)(1 << p->limits[i].kind);
+	for (size_t i = 0; i < p->n_rules; i++)
+		if (is_limited(p->rules[i].quota))
+			s->limits |= 1 << SW_KIND_RULE;
+	if (is_limited(p->default_quota))
+		s->limits |= 1 << SW_KIND_ANY;
+	if (is_limited(p->server_quota))
+		s->limits |= 1 << SW_KIND_SERVER;
+}
+
 void sw_rows_settings(const struct sw_policy *p, const struct sw_features *f,
 		      uint32_t generation, struct sw_settings *ret)
 {
@@ -56,6 +101,7 @@ void sw_rows_settings(const struct sw_policy *p, const struct sw_features *f,
 		.mode = p->mode,
 		.refuse_errno = EPERM,
 		.max_origins_per_uid = ORIGIN_SHARE(p->max_origins),
+		.max_dests_per_uid = DEST_SHARE(p->max_origins),
 		.allow_local = p->allow_local,
 		.identity_strict = p->identity_strict,
 		.containers_exempt = p->containers_exempt,
@@ -70,12 +116,11 @@ void sw_rows_settings(const struct sw_policy *p, const struct sw_features *f,
 		s.refuse_errno = sw_refuse_errno(p->refuse_with);
 	copy_ports(p, &s);
 	copy_hot_uids(p, &s);
-	for (size_t i = 0; i < p->n_exempt; i++) {
+	for (size_t i = 0; i < p->n_exempt; i++)
 		if (p->exempt[i].kind == SW_KIND_GID)
 			s.has_gids = 1;
-		if (p->exempt[i].kind == SW_KIND_CGROUP && p->exempt[i].level > s.cgroup_levels)
-			s.cgroup_levels = p->exempt[i].level;
-	}
+	copy_rules(p, &s);
+	copy_limits(p, &s);
 	*ret = s;
 }
 
@@ -130,6 +175,11 @@ static bool row_is_right(const struct sw_policy *p, const struct sw_exempt_key *
 	return e && e->source == val->source && e->line == val->line;
 }
 
+static bool is_cgroup(const struct sw_exempt_key *key)
+{
+	return key->kind == SW_KIND_CGROUP || key->kind == SW_KIND_CGROUP_RULE;
+}
+
 /* Keys are unique on both sides: as many rows as identities, and each of them right, is all. */
 int sw_rows_verify_exempt(int map_fd, const struct sw_policy *p, uint32_t generation)
 {
@@ -145,7 +195,7 @@ int sw_rows_verify_exempt(int map_fd, const struct sw_policy *p, uint32_t genera
 
 		memcpy(&key, sw_map_key(&d, i), sizeof(key));
 		memcpy(&val, sw_map_value(&d, i), sizeof(val));
-		if (key.generation != generation)
+		if (key.generation != generation || is_cgroup(&key))
 			continue;
 		n++;
 		right += row_is_right(p, &key, &val);
@@ -183,6 +233,8 @@ int sw_rows_write_sources(int map_fd, const struct sw_policy *p, uint32_t genera
 		{ SW_SOURCE_DENY_PORTS, p->deny_at },
 		{ SW_SOURCE_COUNT_PORTS, p->count_at },
 		{ SW_SOURCE_ALLOW_LOCAL, p->local_at },
+		{ SW_SOURCE_DEFAULT_LIMIT, p->default_at },
+		{ SW_SOURCE_SERVER_LIMIT, p->server_at },
 	};
 	int r = 0;
 
@@ -197,12 +249,22 @@ int sw_rows_write_sources(int map_fd, const struct sw_policy *p, uint32_t genera
 	return r;
 }
 
-/* Every key of such a map begins with its generation. */
-static uint32_t generation_of(const void *key)
+size_t sw_rows_generation_at(int map_fd)
+{
+	struct bpf_map_info info = {};
+	__u32 len = sizeof(info);
+
+	if (bpf_obj_get_info_by_fd(map_fd, &info, &len) == 0 &&
+	    info.type == BPF_MAP_TYPE_LPM_TRIE)
+		return offsetof(struct sw_allow_key, generation);
+	return 0;
+}
+
+static uint32_t generation_of(const void *key, size_t at)
 {
 	uint32_t g;
 
-	memcpy(&g, key, sizeof(g));
+	memcpy(&g, (const char *)key + at, sizeof(g));
 	return g;
 }
 
@@ -216,8 +278,8 @@ static bool is_listed(uint32_t generation, const uint32_t *list, size_t n)
 
 int sw_rows_delete(int map_fd, const uint32_t *generation, size_t n_generations, bool keep)
 {
+	size_t at = sw_rows_generation_at(map_fd), n = 0;
 	struct sw_map_dump d;
-	size_t n = 0;
 	__u32 count;
 	int r;
 
@@ -225,7 +287,7 @@ int sw_rows_delete(int map_fd, const uint32_t *generation, size_t n_generations,
 	if (r < 0)
 		return r;
 	for (size_t i = 0; i < d.n; i++)
-		if (is_listed(generation_of(sw_map_key(&d, i)), generation, n_generations) != keep)
+		if (is_listed(generation_of(sw_map_key(&d, i), at), generation, n_generations) != keep)
 			memmove(d.keys + n++ * d.key_size, sw_map_key(&d, i), d.key_size);
 	count = (__u32)n;
 	if (n && bpf_map_delete_batch(map_fd, d.keys, &count, NULL) < 0)
@@ -243,14 +305,15 @@ int sw_rows_delete(int map_fd, const uint32_t *generation, size_t n_generations,
 
 uint32_t sw_rows_newest(int map_fd)
 {
+	size_t at = sw_rows_generation_at(map_fd);
 	struct sw_map_dump d;
 	uint32_t newest = 0;
 
 	if (sw_map_dump(map_fd, &d) < 0)
 		return 0;
 	for (size_t i = 0; i < d.n; i++)
-		if (generation_of(sw_map_key(&d, i)) > newest)
-			newest = generation_of(sw_map_key(&d, i));
+		if (generation_of(sw_map_key(&d, i), at) > newest)
+			newest = generation_of(sw_map_key(&d, i), at);
 	sw_map_dump_free(&d);
 	return newest;
 }

@@ -57,6 +57,18 @@ static int check_mta(const struct sw_policy *p, const struct sw_mta_list *mtas, 
 		       "(--force overrides)");
 }
 
+/* A path that is misspelt looks like a service that is not running. */
+static void warn_of_cgroups(const struct sw_policy *p)
+{
+	for (size_t i = 0; i < p->n_cgroups; i++) {
+		const struct sw_policy_cgroup *c = &p->cgroups[i];
+
+		if (!c->id)
+			log_warn("%s:%u: there is no cgroup %s now; it counts from the moment its service "
+				 "is started", p->sources[c->source], c->line, c->path);
+	}
+}
+
 int sw_setup_policy(const struct sw_options *o, bool force, struct sw_policy *ret)
 {
 	struct sw_mta_list mtas = {};
@@ -78,6 +90,8 @@ int sw_setup_policy(const struct sw_options *o, bool force, struct sw_policy *re
 	if (!r && !sw_policy_find(&p, SW_KIND_UID, 0))
 		log_warn("root is not exempt: mail servers that deliver as root, and root's own mail, are "
 			 "denied; write 'users = root ...' under [exempt] unless that is meant");
+	if (!r)
+		warn_of_cgroups(&p);
 	sw_mta_free(&mtas);
 	if (r < 0)
 		sw_policy_free(&p);

@@ -20,8 +20,12 @@ printf '[exempt]\nusers = root no-such-account\n' >"$conf"
 wrong "unknown user" 2 "no-such-account"
 printf '[exempt]\n\ngroups = no-such-group\n' >"$conf"
 wrong "unknown group" 3 "no-such-group"
-printf '[exempt]\ncgroups = /no/such/cgroup\n' >"$conf"
-wrong "unknown cgroup" 2 "/no/such/cgroup"
+printf '[exempt]\ncgroups = /no/../cgroup\n' >"$conf"
+wrong "impossible cgroup" 2 "/no/../cgroup"
+printf '[exempt]\n\ncgroups = /no/such/cgroup\n' >"$conf"
+run "$smtpwall" apply --check
+check "cgroup that is not there yet: no error" exits 0
+check "cgroup that is not there yet: a warning" has "$err" "$conf:3: there is no cgroup /no/such/cgroup"
 printf '[policy]\ndeny_ports = 70000\n' >"$conf"
 wrong "port 70000" 2 "70000"
 printf '[policy]\ndeny_ports = 0\n' >"$conf"
@@ -40,16 +44,14 @@ printf '[policy\nmode = enforce\n' >"$conf"
 wrong "unfinished section" 1 "bracket"
 printf '[policy]\nmode enforce\n' >"$conf"
 wrong "line without a value" 2 "mode enforce"
-printf '[policy]\nmode = redirect\n' >"$conf"
-wrong "redirect comes later" 2 "yet"
-printf '[allow]\nrule = any to 192.0.2.25 port 25\n' >"$conf"
+printf '[allow]\nrule = any to 192.0.2.25 port 26\n' >"$conf"
+wrong "rule for a port that is open anyway" 2 "neither deny_ports"
+printf '[limit]\ndefault = 10\n' >"$conf"
+wrong "limit without a period" 2 "N/day"
+printf '[alerts]\n' >"$conf"
 run "$smtpwall" apply --check
-check "allow rules come later: exit status 2" exits 2
-check "allow rules come later: said so" has "$err" "yet"
-printf '[limit]\ndefault = 10/day\n' >"$conf"
-run "$smtpwall" apply --check
-check "limits come later: exit status 2" exits 2
-check "limits come later: said so" has "$err" "yet"
+check "alerts come later: exit status 2" exits 2
+check "alerts come later: said so" has "$err" "yet"
 
 cat >"$conf" <<'END'
 [policy]

@@ -27,8 +27,6 @@
 #define POLICY	"[policy]\n[exempt]\nusers = root 61001 61002\nmta = none\n"
 #define OTHER	"[policy]\nmode = observe\n[exempt]\nusers = root 61003\ngroups = 61004\n" \
 		"mta = none\n"
-#define PINS	"link_connect4 link_connect6 sw_control sw_counters sw_events sw_exempt sw_local " \
-		"sw_origins sw_sources sw_uid_stats "
 
 static struct wall wall;
 static struct caller nobody = CALLER(61009, 61009, wall.cgroup);
@@ -76,14 +74,14 @@ static void first_apply_publishes_at_once(void **state)
 	for (const char *at = buf; at < buf + n; at += sizeof(*e) + e->len) {
 		e = (const struct inotify_event *)at;
 		if (e->mask & IN_CREATE)
-			assert_string_not_equal(e->name, "v1");
-		moved += e->mask & IN_MOVED_TO && !strcmp(e->name, "v1");
+			assert_string_not_equal(e->name, WALL_DIR);
+		moved += e->mask & IN_MOVED_TO && !strcmp(e->name, WALL_DIR);
 	}
 	assert_int_equal(moved, 1);
 	scene_list(wall.pin_dir, names);
-	assert_string_equal(names, "v1 ");
-	scene_list_in(wall.pin_dir, "v1", names);
-	assert_string_equal(names, PINS);
+	assert_string_equal(names, WALL_DIR " ");
+	scene_list_in(wall.pin_dir, WALL_DIR, names);
+	assert_string_equal(names, WALL_PINS);
 	assert_enforced();
 }
 
@@ -106,7 +104,7 @@ static void leftover_of_the_same_pid(void **state)
 	(void)state;
 	assert_int_equal(scene_child(apply_beside_a_leftover, NULL), 0);
 	scene_list(wall.pin_dir, names);
-	assert_string_equal(names, "v1 ");
+	assert_string_equal(names, WALL_DIR " ");
 	assert_enforced();
 }
 
@@ -194,14 +192,14 @@ static void assert_source_rows(const struct sw_live *l, const struct sw_policy *
 	struct sw_map_dump d;
 
 	assert_int_equal(sw_map_dump(l->map_fd[SW_MAP_SOURCES], &d), 0);
-	assert_int_equal(d.n, p->n_sources + 3);	/* with those of three settings */
+	assert_int_equal(d.n, p->n_sources + 5);	/* with those of five settings */
 	for (size_t i = 0; i < d.n; i++) {
 		const struct sw_source_key *k = sw_map_key(&d, i);
 		const struct sw_source *v = sw_map_value(&d, i);
 
 		assert_int_equal(k->generation, l->settings.generation);
 		if (k->source >= SW_SOURCE_DENY_PORTS)
-			assert_true(k->source <= SW_SOURCE_ALLOW_LOCAL);
+			assert_true(k->source <= SW_SOURCE_SERVER_LIMIT);
 		else
 			assert_string_equal(v->text, p->sources[k->source]);
 	}

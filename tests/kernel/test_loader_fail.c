@@ -33,8 +33,6 @@
 #define POLICY	"[policy]\n[exempt]\nusers = root 61001\nmta = none\n"
 #define OTHER	"[policy]\nrefuse_with = permission\n[exempt]\nusers = root 61002\nmta = none\n"
 #define STRICT	"[policy]\nstrict = yes\n[exempt]\nusers = root 61001\nmta = none\n"
-#define PINS	"link_connect4 link_connect6 sw_control sw_counters sw_events sw_exempt sw_local " \
-		"sw_origins sw_sources sw_uid_stats "
 #define KILLS	30
 
 static struct wall outer, wall;	/* the policy is on wall, a cgroup within outer */
@@ -90,7 +88,7 @@ static void take_snapshot(struct snapshot *s)
 
 	memset(s, 0, sizeof(*s));
 	scene_list(wall.pin_dir, s->pin_dir);
-	scene_list_in(wall.pin_dir, "v1", s->pins);
+	scene_list_in(wall.pin_dir, WALL_DIR, s->pins);
 	wall_live(&wall, &l);
 	s->generation = l.settings.generation;
 	for (int i = 0; i < _SW_HOOK_MAX; i++)
@@ -207,7 +205,7 @@ static void fails_half_way(void **state)
 	attach_exclusive(outer.cgroup, BPF_CGROUP_INET6_CONNECT);
 	/* Replacing in place needs no permission of anybody. */
 	assert_int_equal(wall_apply(&wall, POLICY), 0);
-	snprintf(path, sizeof(path), "%s/v1/link_connect6", wall.pin_dir);
+	snprintf(path, sizeof(path), "%s/" WALL_DIR "/link_connect6", wall.pin_dir);
 	assert_int_equal(unlink(path), 0);
 	assert_fails(OTHER, -EPERM, "exclusive");
 	assert_int_equal(caller_connect(&nobody, CALLER_REMOTE4, 25), ECONNREFUSED);
@@ -224,7 +222,7 @@ static void failed_upgrade(void **state)
 
 	(void)state;
 	snprintf(v0, sizeof(v0), "%s/v0", wall.pin_dir);
-	snprintf(v1, sizeof(v1), "%s/v1", wall.pin_dir);
+	snprintf(v1, sizeof(v1), "%s/" WALL_DIR, wall.pin_dir);
 	assert_int_equal(wall_apply(&wall, POLICY), 0);
 	assert_int_equal(rename(v1, v0), 0);
 	attach_exclusive(outer.cgroup, BPF_CGROUP_INET6_CONNECT);
@@ -357,7 +355,7 @@ static void assert_large_policy(size_t n)
 	assert_int_equal(sw_apply(&wall.target, &p), 0);
 	take_snapshot(&now);
 	assert_int_equal(now.rows, p.n_exempt);
-	assert_string_equal(now.pins, PINS);
+	assert_string_equal(now.pins, WALL_PINS);
 	wall_live(&wall, &l);
 	for (size_t i = 0; i < p.n_exempt; i++) {
 		struct sw_exempt_key k = { now.generation, p.exempt[i].kind, p.exempt[i].id };

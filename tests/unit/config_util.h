@@ -94,6 +94,14 @@ static inline void describe(const struct sw_policy *p, char *out, size_t size)
 				      sw_kind_name(p->exempt[i].kind), p->exempt[i].name,
 				      source ? source + 1 : "default", p->exempt[i].line);
 	}
+	for (i = 0; i < p->n_cgroups; i++) {
+		const char *source = strrchr(p->sources[p->cgroups[i].source], '/');
+
+		if (p->cgroups[i].exempt)
+			n += (size_t)snprintf(out + n, size - n, "cgroup:%s@%s:%u;",
+					      p->cgroups[i].path, source ? source + 1 : "default",
+					      p->cgroups[i].line);
+	}
 	snprintf(out + n, size - n, "|");
 }
 

@@ -12,6 +12,7 @@
 #define sw_cgroup_open	own_cgroup_open
 #define sw_cgroup_id	own_cgroup_id
 #define sw_cgroup_enter	own_cgroup_enter
+#define sw_cgroup_find	own_cgroup_find
 #include "../../user/cgroup.c"
 
 static const struct {

@@ -201,14 +201,13 @@ static void test_cgroups(void **state)
 		{ "/1/2/3/4/5/6/7/8/9/10/11/12/13/14/15/16/17",
 		  { NULL },
 		  { "main.conf:2: is more than 16 levels deep; name one of its parents" } },
+		/* A service that is not running is no mistake. */
 		{ "/nope /a.slice/nope",
-		  { NULL },
-		  { "main.conf:2: there is no cgroup '/nope'; start its service first, "
-		    "or take it out",
-		    "main.conf:2: there is no cgroup '/a.slice/nope'" } },
+		  { "cgroup:/nope@main.conf:2;cgroup:/a.slice/nope@main.conf:2;" },
+		  { NULL } },
 		{ "/a.slice/file",
 		  { NULL },
-		  { "main.conf:2: there is no cgroup '/a.slice/file'" } },
+		  { "main.conf:2: '/a.slice/file' is a file of a cgroup, not a cgroup" } },
 		{ "/ /a.slice/.. /. a.slice ../x",
 		  { NULL },
 		  { "main.conf:2: cgroup '/' is not a path such as",
@@ -242,7 +241,6 @@ static void test_cgroups(void **state)
 static void test_cgroup_id(void **state)
 {
 	struct sw_diag diag = { 0 };
-	const struct sw_exempt *e;
 	struct sw_policy p;
 	char path[128];
 	struct stat st;
@@ -256,9 +254,11 @@ static void test_cgroup_id(void **state)
 	snprintf(path, sizeof(path), "%s/root", dir);
 	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	assert_int_equal(sw_config_load(main_file, fd, &p, &diag), 0);
-	e = sw_policy_find(&p, SW_KIND_CGROUP, st.st_ino);
-	assert_non_null(e);
-	assert_int_equal(e->level, 2);
+	assert_int_equal(p.n_cgroups, 1);
+	assert_int_equal(p.cgroups[0].id, st.st_ino);
+	assert_int_equal(p.cgroups[0].level, 2);
+	assert_true(p.cgroups[0].exempt);
+	assert_int_equal(p.cgroups[0].line, 2);
 	sw_policy_free(&p);
 	close(fd);
 

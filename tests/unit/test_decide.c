@@ -22,7 +22,7 @@ struct sw_env {
 	uint32_t ruid, euid, egid;
 	uint32_t cred_uid;	/* of real_cred: another one under an io_uring personality */
 	bool kthread, container, cgroup, unreadable;
-	unsigned int asked_exempt, asked_own, asked_host, asked_cgroup;
+	unsigned int asked_exempt, asked_own, asked_host, asked_cgroup, asked_rules;
 };
 
 static inline void sw_env_identify(struct sw_env *env, struct sw_ids *ids)
@@ -58,6 +58,69 @@ static inline bool sw_env_cgroup_exempt(struct sw_env *env)
 {
 	env->asked_cgroup++;
 	return env->cgroup;
+}
+
+/* Rules, limits and redirect: test_decide_rules.c. The policies here have none. */
+static inline bool sw_env_denied_now(struct sw_env *env, __u32 uid)
+{
+	(void)env;
+	(void)uid;
+	return false;
+}
+
+static inline bool sw_env_rule(struct sw_env *env, __u32 kind, __u32 who, const struct sw_flow *f,
+			       struct sw_rule *rule)
+{
+	(void)kind;
+	(void)who;
+	(void)f;
+	(void)rule;
+	env->asked_rules++;
+	return false;
+}
+
+static inline bool sw_env_cgroup_rule(struct sw_env *env, const struct sw_flow *f,
+				      struct sw_rule *rule)
+{
+	return sw_env_rule(env, SW_KIND_CGROUP, 0, f, rule);
+}
+
+static inline bool sw_env_limit(struct sw_env *env, __u32 kind, __u64 id, struct sw_quota *quota)
+{
+	(void)kind;
+	(void)id;
+	(void)quota;
+	env->asked_rules++;
+	return false;
+}
+
+static inline bool sw_env_take(struct sw_env *env, __u32 kind, __u64 id, struct sw_quota quota)
+{
+	(void)kind;
+	(void)id;
+	(void)quota;
+	env->asked_rules++;
+	return true;
+}
+
+static inline void sw_env_give_back(struct sw_env *env, __u32 kind, __u64 id)
+{
+	(void)env;
+	(void)kind;
+	(void)id;
+}
+
+static inline bool sw_env_mail_server(struct sw_env *env, __u32 uid)
+{
+	(void)env;
+	(void)uid;
+	return false;
+}
+
+static inline bool sw_env_bound_to_device(struct sw_env *env)
+{
+	(void)env;
+	return false;
 }
 
 static const struct sw_settings defaults = {
@@ -159,6 +222,7 @@ static void test_identities(void **state)
 
 		d = ask(&env, &set, REMOTE, 25);
 		assert_want(who->name, &d, &who->effective);
+		assert_int_equal(env.asked_rules, 0);
 		set.identity_strict = 1;
 		env = who->env;
 		d = ask(&env, &set, REMOTE, 25);

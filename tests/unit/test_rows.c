@@ -100,8 +100,9 @@ static void test_settings_of_the_policy(void **state)
 	p.allow_local = false;
 	p.identity_strict = p.containers_exempt = p.strict = true;
 	assert_int_equal(sw_policy_add_exempt(&p, SW_KIND_GID, 12, "mail", 0, 3), 0);
-	assert_int_equal(sw_policy_add_exempt(&p, SW_KIND_CGROUP, 99, "/a/b/c", 0, 4), 0);
-	assert_int_equal(sw_policy_add_exempt(&p, SW_KIND_CGROUP, 98, "/a", 0, 4), 0);
+	sw_policy_cgroup(&p, "/a/b/c", 99)->exempt = true;
+	sw_policy_cgroup(&p, "/a", 98)->exempt = true;
+	sw_policy_cgroup_who(&p, sw_policy_cgroup(&p, "/a/b", 97));
 	sw_rows_settings(&p, &all, 1, &s);
 	assert_int_equal(s.mode, SW_MODE_OBSERVE);
 	assert_int_equal(s.refuse_errno, EHOSTUNREACH);
@@ -111,6 +112,8 @@ static void test_settings_of_the_policy(void **state)
 	assert_int_equal(s.strict_raw, 1);
 	assert_int_equal(s.has_gids, 1);
 	assert_int_equal(s.cgroup_levels, 3);	/* of the deepest */
+	assert_int_equal(s.rule_cgroup_levels, 2);
+	assert_int_equal(s.watch_cgroups, 1);
 	sw_policy_free(&p);
 }
 
@@ -176,7 +179,7 @@ static void test_exempt_rows(void **state)
 	file = (uint32_t)sw_policy_add_source(&p, "/etc/smtpwall/smtpwall.conf");
 	assert_int_equal(file, 1);
 	assert_int_equal(sw_policy_add_exempt(&p, SW_KIND_GID, 4294967294U, "g", file, 12), 0);
-	assert_int_equal(sw_policy_add_exempt(&p, SW_KIND_CGROUP, 1ULL << 40, "/c", file, 13), 0);
+	assert_int_equal(sw_policy_add_exempt(&p, SW_KIND_MAIL_UID, 7, "exim", file, 13), 0);
 	assert_int_equal(sw_rows_exempt(&p, 42, &key, &val), 0);
 	for (size_t i = 0; i < p.n_exempt; i++) {
 		assert_int_equal(key[i].generation, 42);

@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Allow rules, limits and temporary denies: what the decision asks beyond identity. A limit is
+ * counted in calendar windows of local time under the lock of its row, so that with any number
+ * of CPUs never one more than it says gets through. What cannot be found out falls towards deny.
+ */
+#ifndef SW_LIMIT_BPF_H
+#define SW_LIMIT_BPF_H
+
+#include "decide.bpf.h"
+#include "identity.bpf.h"
+
+#define SW_HOUR_S	3600
+#define SW_NSEC_PER_SEC	1000000000ULL
+
+SW_INLINE bool sw_env_rule(struct sw_env *env, __u32 kind, __u32 who, const struct sw_flow *f,
+			   struct sw_rule *rule)
+{
+	struct sw_allow_key key = {
+		.prefixlen = SW_ALLOW_BITS + 128,
+		.generation = sw_settings.generation,
+		.kind = kind,
+		.port = f->port,
+		.who = who,
+		.addr = { f->addr[0], f->addr[1], f->addr[2], f->addr[3] },
+	};
+	struct sw_rule *found = bpf_map_lookup_elem(&sw_allow, &key);
+
+	if (!found)
+		return false;
+	*rule = *found;
+	return true;
+}
+
+/* The nearest cgroup that has rules decides; a rule further up is for those that have none. */
+SW_INLINE bool sw_env_cgroup_rule(struct sw_env *env, const struct sw_flow *f,
+				  struct sw_rule *rule)
+{
+	struct sw_exempt_key key = {
+		.generation = sw_settings.generation,
+		.kind = SW_KIND_CGROUP_RULE,
+	};
+	bool any = false;
+
+	/* From the top down, so that the last hit is the nearest. */
+	for (int level = 1; level <= SW_MAX_CGROUP_LEVELS; level++) {
+		struct sw_exempt_val *v;
+
+		if (level > sw_settings.rule_cgroup_levels)
+			break;
+		key.id = bpf_get_current_ancestor_cgroup_id(level);
+		if (!key.id)
+			break;
+		v = bpf_map_lookup_elem(&sw_exempt, &key);
+		if (v && sw_env_rule(env, SW_KIND_CGROUP, v->source, f, rule))
+			any = true;
+	}
+	return any;
+}
+
+SW_INLINE bool sw_env_limit(struct sw_env *env, __u32 kind, __u64 id, struct sw_quota *quota)
+{
+	struct sw_limit_key key = {
+		.generation = sw_settings.generation,
+		.kind = kind,
+		.id = id,
+	};
+	struct sw_limit *limit = bpf_map_lookup_elem(&sw_limits, &key);
+
+	if (!limit)
+		return false;
+	*quota = limit->quota;
+	return true;
+}
+
+/* Hours of local time since 1970. The control page knows the changes of local time to come. */
+SW_INLINE __u32 sw_local_hour(void)
+{
+	__u64 now = bpf_ktime_get_ns(), offset = 0;
+	__u32 zero = 0;
+	struct sw_control *c = bpf_map_lookup_elem(&sw_control, &zero);
+
+	if (!c)
+		return 0;
+	now = (now + c->wall_offset_ns) / SW_NSEC_PER_SEC;
+	for (int i = 0; i < SW_ZONES; i++)
+		if (now >= c->zone[i].from_s)
+			offset = c->zone[i].offset_s;
+	return (now + offset) / SW_HOUR_S;
+}
+
+/* The row of a limit's window, made at first sight. */
+static __always_inline struct sw_usage *sw_usage_row(__u32 kind, __u64 id)
+{
+	struct sw_usage_key key = { .id = id, .kind = kind, .channel = SW_CHANNEL_DIRECT };
+	struct sw_usage fresh = {};
+	struct sw_usage *u = bpf_map_lookup_elem(&sw_usage, &key);
+
+	if (u)
+		return u;
+	/* -EEXIST only says that another CPU was first. */
+	bpf_map_update_elem(&sw_usage, &key, &fresh, BPF_NOEXIST);
+	return bpf_map_lookup_elem(&sw_usage, &key);
+}
+
+/* Whether the window moves to `hour`. It goes forward, and never back by one hour: a clock that
+ * is set back a little must not give a window a second time. A clock that was wrong by more
+ * starts anew. */
+static __always_inline bool sw_turns(const struct sw_usage *u, __u32 hour)
+{
+	return hour != u->hour && hour + 1 != u->hour;
+}
+
+/*
+ * Uses up one; 0 when none is left. Global, with scalars only (all that 5.10 takes): verified
+ * once. No function may be called while the lock is held.
+ */
+int sw_take(__u32 kind, __u64 id, __u32 per_hour, __u32 per_day, __u32 hour);
+__noinline int sw_take(__u32 kind, __u64 id, __u32 per_hour, __u32 per_day, __u32 hour)
+{
+	struct sw_usage *u = sw_usage_row(kind, id);
+	int room;
+
+	if (!u) {
+		sw_bump(SW_CTR_USAGE_FULL);
+		return 0;
+	}
+	bpf_spin_lock(&u->lock);
+	if (sw_turns(u, hour)) {
+		if (hour / 24 != u->hour / 24)
+			u->day_used = 0;
+		u->hour_used = 0;
+		u->hour = hour;
+	}
+	room = u->hour_used < per_hour && u->day_used < per_day;
+	if (room) {
+		u->hour_used++;
+		u->day_used++;
+	}
+	bpf_spin_unlock(&u->lock);
+	return room;
+}
+
+/* Only into the window it was taken from. */
+int sw_give_back(__u32 kind, __u64 id, __u32 hour);
+__noinline int sw_give_back(__u32 kind, __u64 id, __u32 hour)
+{
+	struct sw_usage_key key = { .id = id, .kind = kind, .channel = SW_CHANNEL_DIRECT };
+	struct sw_usage *u = bpf_map_lookup_elem(&sw_usage, &key);
+
+	if (!u)
+		return 0;
+	bpf_spin_lock(&u->lock);
+	if (!sw_turns(u, hour)) {
+		if (u->hour_used)
+			u->hour_used--;
+		if (u->day_used)
+			u->day_used--;
+	}
+	bpf_spin_unlock(&u->lock);
+	return 0;
+}
+
+/* One look at the clock for all windows of a connect. */
+SW_INLINE __u32 sw_env_hour(struct sw_env *env)
+{
+	if (!env->hour)
+		env->hour = sw_local_hour();
+	return env->hour;
+}
+
+SW_INLINE bool sw_env_take(struct sw_env *env, __u32 kind, __u64 id, struct sw_quota quota)
+{
+	return sw_take(kind, id, quota.per_hour, quota.per_day, sw_env_hour(env));
+}
+
+SW_INLINE void sw_env_give_back(struct sw_env *env, __u32 kind, __u64 id)
+{
+	sw_give_back(kind, id, sw_env_hour(env));
+}
+
+/* Nearly always nobody is denied for a time: one load says so. */
+SW_INLINE bool sw_env_denied_now(struct sw_env *env, __u32 uid)
+{
+	__u32 zero = 0;
+	struct sw_control *c = bpf_map_lookup_elem(&sw_control, &zero);
+	struct sw_denied *d;
+
+	if (c && !c->any_denied)
+		return false;
+	d = bpf_map_lookup_elem(&sw_denied, &uid);
+	return d && bpf_ktime_get_ns() < d->until_ns;
+}
+
+/* Who exceeded a limit is denied for a time. First the row, then the word that says there is one. */
+static __always_inline void sw_deny_for_a_time(__u32 uid)
+{
+	__u32 zero = 0;
+	__u64 now = bpf_ktime_get_ns();
+	struct sw_control *c = bpf_map_lookup_elem(&sw_control, &zero);
+	struct sw_denied d = {
+		.since_ns = now,
+		.until_ns = now + sw_settings.deny_for_s * SW_NSEC_PER_SEC,
+		.by = SW_DENIED_BY_LIMIT,
+	};
+
+	if (bpf_map_update_elem(&sw_denied, &uid, &d, BPF_ANY))
+		sw_bump(SW_CTR_DENIED_FULL);
+	else if (c)
+		c->any_denied = 1;
+}
+
+/* An exempt mail server that has a limit of its own is limited, never denied for a time. */
+static __always_inline void sw_after_limit(const struct sw_decision *d)
+{
+	if (!sw_settings.deny_for_s || d->exempt || d->verdict != SW_LIMITED)
+		return;
+	if (d->reason == SW_BY_ACCOUNT_LIMIT || d->reason == SW_BY_RULE_LIMIT)
+		sw_deny_for_a_time(d->charge.uid);
+}
+
+#endif

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The control page: what the programs read and user space changes without an apply. */
+#ifndef SW_CONTROL_H
+#define SW_CONTROL_H
+
+#include "policy.h"
+
+/* Maps the page of the sw_control map for reading and writing; NULL with errno set. Give it back
+ * with sw_control_unmap(). Several processes write it: word by word, each its own. */
+struct sw_control *sw_control_map(int fd);
+void sw_control_unmap(struct sw_control *c);
+
+/* Clock, local time, event rate and redirect target. 0 or -errno. */
+int sw_control_write(int fd, const struct sw_policy *p);
+
+/* Where the clock stands and when local time changes next: after the clock was set, or the time
+ * zone. */
+void sw_control_set_clock(struct sw_control *c);
+
+/* The changes of local time from `now` on, SW_ZONES at most; the first entry holds from the
+ * beginning of time. Pure but for the time zone of the process. */
+void sw_control_zones(int64_t now, struct sw_zone zone[SW_ZONES]);
+
+#endif
