@@ -31,6 +31,8 @@ static __always_inline int sw_connect(struct bpf_sock_addr *ctx, const struct sw
 	if (kind == SW_PORT_OTHER)
 		return SW_HOOK_PASS;
 	sw_decide(&env, &sw_settings, f, kind, &d);
+	if (sw_settings.mode == SW_MODE_REDIRECT)
+		sw_forget_peer(ctx);
 	if (d.verdict == SW_REDIRECT && !sw_redirect(ctx, f, family)) {
 		d.verdict = SW_DENY;
 		d.slot = SW_N_DENIED;

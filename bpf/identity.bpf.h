@@ -13,6 +13,8 @@ struct sw_env {
 	void *ctx;			/* of the hook: it names the socket's namespace */
 	struct task_struct *task;
 	__u32 hour;			/* of local time, once it was asked for */
+	__u32 counted_account;		/* window of the limit that counted this connect, */
+	__u32 counted_rule;		/* and that of the rule: see sw_take() */
 };
 
 SW_INLINE void sw_env_identify(struct sw_env *env, struct sw_ids *ids)

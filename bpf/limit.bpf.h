@@ -112,14 +112,14 @@ static __always_inline bool sw_turns(const struct sw_usage *u, __u32 hour)
 }
 
 /*
- * Uses up one; 0 when none is left. Global, with scalars only (all that 5.10 takes): verified
+ * Uses up one: the window it was counted in (its hour + 1), or 0 when none is left. Global, with scalars only (all that 5.10 takes): verified
  * once. No function may be called while the lock is held.
  */
 int sw_take(__u32 kind, __u64 id, __u32 per_hour, __u32 per_day, __u32 hour);
 __noinline int sw_take(__u32 kind, __u64 id, __u32 per_hour, __u32 per_day, __u32 hour)
 {
 	struct sw_usage *u = sw_usage_row(kind, id);
-	int room;
+	__u32 counted = 0;
 
 	if (!u) {
 		sw_bump(SW_CTR_USAGE_FULL);
@@ -132,18 +132,18 @@ __noinline int sw_take(__u32 kind, __u64 id, __u32 per_hour, __u32 per_day, __u3
 		u->hour_used = 0;
 		u->hour = hour;
 	}
-	room = u->hour_used < per_hour && u->day_used < per_day;
-	if (room) {
+	if (u->hour_used < per_hour && u->day_used < per_day) {
 		u->hour_used++;
 		u->day_used++;
+		counted = u->hour + 1;
 	}
 	bpf_spin_unlock(&u->lock);
-	return room;
+	return counted;
 }
 
-/* Only into the window it was taken from. */
-int sw_give_back(__u32 kind, __u64 id, __u32 hour);
-__noinline int sw_give_back(__u32 kind, __u64 id, __u32 hour)
+/* Only into the window it was taken from: another CPU may have turned it since. */
+int sw_give_back(__u32 kind, __u64 id, __u32 counted);
+__noinline int sw_give_back(__u32 kind, __u64 id, __u32 counted)
 {
 	struct sw_usage_key key = { .id = id, .kind = kind, .channel = SW_CHANNEL_DIRECT };
 	struct sw_usage *u = bpf_map_lookup_elem(&sw_usage, &key);
@@ -151,12 +151,10 @@ __noinline int sw_give_back(__u32 kind, __u64 id, __u32 hour)
 	if (!u)
 		return 0;
 	bpf_spin_lock(&u->lock);
-	if (!sw_turns(u, hour)) {
-		if (u->hour_used)
-			u->hour_used--;
-		if (u->day_used)
-			u->day_used--;
-	}
+	if (u->hour + 1 == counted && u->hour_used)
+		u->hour_used--;
+	if ((u->hour) / 24 == (counted - 1) / 24 && u->day_used)
+		u->day_used--;
 	bpf_spin_unlock(&u->lock);
 	return 0;
 }
@@ -171,12 +169,18 @@ SW_INLINE __u32 sw_env_hour(struct sw_env *env)
 
 SW_INLINE bool sw_env_take(struct sw_env *env, __u32 kind, __u64 id, struct sw_quota quota)
 {
-	return sw_take(kind, id, quota.per_hour, quota.per_day, sw_env_hour(env));
+	__u32 counted = sw_take(kind, id, quota.per_hour, quota.per_day, sw_env_hour(env));
+
+	if (kind == SW_KIND_UID)
+		env->counted_account = counted;
+	else
+		env->counted_rule = counted;	/* the server's, taken last, never goes back */
+	return counted != 0;
 }
 
 SW_INLINE void sw_env_give_back(struct sw_env *env, __u32 kind, __u64 id)
 {
-	sw_give_back(kind, id, sw_env_hour(env));
+	sw_give_back(kind, id, kind == SW_KIND_UID ? env->counted_account : env->counted_rule);
 }
 
 /* Nearly always nobody is denied for a time: one load says so. */
@@ -186,7 +190,7 @@ SW_INLINE bool sw_env_denied_now(struct sw_env *env, __u32 uid)
 	struct sw_control *c = bpf_map_lookup_elem(&sw_control, &zero);
 	struct sw_denied *d;
 
-	if (c && !c->any_denied)
+	if (c && !c->denies)
 		return false;
 	d = bpf_map_lookup_elem(&sw_denied, &uid);
 	return d && bpf_ktime_get_ns() < d->until_ns;
@@ -207,7 +211,7 @@ static __always_inline void sw_deny_for_a_time(__u32 uid)
 	if (bpf_map_update_elem(&sw_denied, &uid, &d, BPF_ANY))
 		sw_bump(SW_CTR_DENIED_FULL);
 	else if (c)
-		c->any_denied = 1;
+		__sync_fetch_and_add(&c->denies, 1);
 }
 
 /* An exempt mail server that has a limit of its own is limited, never denied for a time. */

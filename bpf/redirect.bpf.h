@@ -29,53 +29,67 @@ SW_INLINE bool sw_env_bound_to_device(struct sw_env *env)
 	return !sk || sk->bound_dev_if;
 }
 
-/* False when the destination could not be kept or the mail server is not known: deny. */
-static __always_inline bool sw_keep_peer(struct bpf_sock_addr *ctx, const struct sw_flow *f)
+/* A socket may connect a second time: what it asked for before is forgotten. */
+static __always_inline void sw_forget_peer(struct bpf_sock_addr *ctx)
 {
-	struct sw_peer *peer, asked = {
-		.addr = { f->addr[0], f->addr[1], f->addr[2], f->addr[3] },
-		.port = ctx->user_port,
-	};
+	if (ctx->sk)
+		bpf_sk_storage_delete(&sw_peers, ctx->sk);
+}
+
+/* False when it could not be kept: deny. */
+static __always_inline bool sw_keep_peer(struct bpf_sock_addr *ctx, const struct sw_peer *p)
+{
+	struct sw_peer *kept;
 
 	if (!ctx->sk)
 		return false;
-	peer = bpf_sk_storage_get(&sw_peers, ctx->sk, &asked, BPF_SK_STORAGE_GET_F_CREATE);
-	if (!peer)
+	kept = bpf_sk_storage_get(&sw_peers, ctx->sk, (void *)p, BPF_SK_STORAGE_GET_F_CREATE);
+	if (!kept)
 		return false;
-	*peer = asked;	/* a socket may connect a second time */
+	*kept = *p;
 	return true;
 }
 
 static __always_inline bool sw_redirect4(struct bpf_sock_addr *ctx, const struct sw_flow *f)
 {
-	__u32 zero = 0;
-	struct sw_control *c = bpf_map_lookup_elem(&sw_control, &zero);
+	struct sw_peer peer = {
+		.asked = { 0, 0, bpf_htonl(0xffff), f->addr[3] },
+		.asked_port = ctx->user_port,
+		.given = { 0, 0, bpf_htonl(0xffff), sw_settings.redirect4 },
+		.given_port = bpf_htons(sw_settings.redirect_port),
+	};
 
-	if (!c || !c->redirect4 || !sw_keep_peer(ctx, f))
+	if (!sw_settings.redirect4 || !sw_keep_peer(ctx, &peer))
 		return false;
-	ctx->user_ip4 = c->redirect4;
-	ctx->user_port = bpf_htons(c->redirect_port);
+	ctx->user_ip4 = peer.given[3];
+	ctx->user_port = peer.given_port;
 	return true;
 }
 
 /* IPv4 in an IPv6 socket stays IPv4: such a socket may be bound to a v4-mapped address. */
 static __always_inline bool sw_redirect6(struct bpf_sock_addr *ctx, const struct sw_flow *f)
 {
-	__u32 zero = 0;
-	struct sw_control *c = bpf_map_lookup_elem(&sw_control, &zero);
 	bool mapped = !f->addr[0] && !f->addr[1] && f->addr[2] == bpf_htonl(0xffff);
+	struct sw_peer peer = {
+		.asked = { f->addr[0], f->addr[1], f->addr[2], f->addr[3] },
+		.asked_port = ctx->user_port,
+		.given = { 0, 0, bpf_htonl(0xffff), sw_settings.redirect4 },
+		.given_port = bpf_htons(sw_settings.redirect_port),
+	};
 
-	if (!c || (mapped && !c->redirect4) || !sw_keep_peer(ctx, f))
-		return false;
-	if (mapped) {
-		ctx->user_ip6[3] = c->redirect4;
-	} else {
-		ctx->user_ip6[0] = c->redirect6[0];
-		ctx->user_ip6[1] = c->redirect6[1];
-		ctx->user_ip6[2] = c->redirect6[2];
-		ctx->user_ip6[3] = c->redirect6[3];
+	if (!mapped) {
+		peer.given[0] = sw_settings.redirect6[0];
+		peer.given[1] = sw_settings.redirect6[1];
+		peer.given[2] = sw_settings.redirect6[2];
+		peer.given[3] = sw_settings.redirect6[3];
 	}
-	ctx->user_port = bpf_htons(c->redirect_port);
+	if ((mapped && !sw_settings.redirect4) || !sw_keep_peer(ctx, &peer))
+		return false;
+	ctx->user_ip6[0] = peer.given[0];
+	ctx->user_ip6[1] = peer.given[1];
+	ctx->user_ip6[2] = peer.given[2];
+	ctx->user_ip6[3] = peer.given[3];
+	ctx->user_port = peer.given_port;
 	return true;
 }
 

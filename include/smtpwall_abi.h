@@ -301,12 +301,14 @@ struct sw_cgroup_path {
 };
 SW_ABI_SIZE(struct sw_cgroup_path, 16);
 
-/* sw_peers: with a redirected socket, the peer its owner asked for. */
+/* sw_peers: with a redirected socket, the peer its owner asked for, and the one it has. */
 struct sw_peer {
-	__u32 addr[4];		/* network order, IPv4 as v4-mapped */
-	__u32 port;		/* network order, as the hooks have it */
+	__u32 asked[4];		/* network order, IPv4 as v4-mapped */
+	__u32 asked_port;	/* network order, as the hooks have it */
+	__u32 given[4];
+	__u32 given_port;
 };
-SW_ABI_SIZE(struct sw_peer, 20);
+SW_ABI_SIZE(struct sw_peer, 40);
 
 /* sw_sources: where a row of the policy comes from, as text for people. */
 struct sw_source_key {
@@ -367,13 +369,10 @@ struct sw_control {
 	__u32 event_burst;	/* events of one UID that may come at once */
 	__u64 local_filter[SW_LOCAL_WORDS];	/* an address of sw_local has its bit set */
 	struct sw_zone zone[SW_ZONES];	/* the changes of local time to come, in order */
-	__u32 any_denied;	/* 0: sw_denied is empty and need not be asked */
-	__u32 redirect_port;	/* host order */
-	__u32 redirect4;	/* network order */
-	__u32 redirect6[4];
+	__u32 denies;		/* 0: sw_denied is empty and need not be asked; each deny adds one */
 	__u32 confirmed;	/* the generation that `apply --confirm` was told to keep */
 	__u64 revert_ns;	/* CLOCK_MONOTONIC when it takes itself back; 0: it stays */
-	__u8  spare[3848];
+	__u8  spare[3872];
 };
 SW_ABI_SIZE(struct sw_control, 4096);
 
@@ -413,9 +412,11 @@ struct sw_settings {
 	struct sw_quota default_quota;	/* of each account, on the count ports */
 	struct sw_quota server_quota;
 	__u32 max_dests_per_uid;
-	__u32 pad2;
+	__u32 redirect_port;	/* host order */
+	__u32 redirect4;	/* network order; 0: IPv4 cannot be redirected */
+	__u32 redirect6[4];	/* network order; may be v4-mapped */
 };
-SW_ABI_SIZE(struct sw_settings, 128);
+SW_ABI_SIZE(struct sw_settings, 148);
 
 #define SW_MAX_CGROUP_LEVELS	16
 

@@ -3,6 +3,8 @@
 #ifndef SW_APPLY_H
 #define SW_APPLY_H
 
+#include <stdint.h>
+
 #include "policy.h"
 
 /* Which instance: everything a command needs to find it. */
@@ -19,6 +21,16 @@ struct sw_target {
  * 0; -EINVAL and -EAGAIN are the caller's mistakes (bad target, second loader); other -errno.
  */
 int sw_apply(const struct sw_target *t, const struct sw_policy *p);
+
+/*
+ * The same on trial: unless sw_apply_confirm() is called or another policy is applied within
+ * `seconds`, a process of its own that is left behind puts back what was in force before, or
+ * turns everything off when nothing was. 0 or an error as above.
+ */
+int sw_apply_trial(const struct sw_target *t, const struct sw_policy *p, uint32_t seconds);
+
+/* Keeps a policy that is on trial. 0; -ENOENT when none is; other -errno. Logs one error. */
+int sw_apply_confirm(const struct sw_target *t);
 
 /*
  * Turns the target off: links and maps unpinned, and waits until its programs are gone from the

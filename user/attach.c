@@ -13,7 +13,6 @@ struct step {
 	enum sw_hook hook;
 	int old_prog_fd;	/* program that was replaced in place, or -1 */
 	int new_link_fd;	/* link that was made, or -1 */
-	int *watch_fd;		/* of a tracepoint: the link that is there already */
 };
 
 static int replace_program(int link_fd, int prog_fd, uint32_t old_prog_id, struct step *s)
@@ -32,12 +31,9 @@ static int replace_program(int link_fd, int prog_fd, uint32_t old_prog_id, struc
 static int make_link(const struct sw_kern *k, int cgroup_fd, const char *dir, struct step *s)
 {
 	const struct sw_hook_info *h = &sw_hooks[s->hook];
-	int fd, r;
+	int fd = bpf_link_create(sw_kern_prog_fd(k, s->hook), cgroup_fd, h->attach, NULL);
+	int r;
 
-	if (h->tracepoint)
-		fd = TAKE_FD(*s->watch_fd);
-	else
-		fd = bpf_link_create(sw_kern_prog_fd(k, s->hook), cgroup_fd, h->attach, NULL);
 	if (fd < 0)
 		return -errno;
 	r = sw_pins_put(dir, h->pin, fd);
@@ -53,9 +49,6 @@ static int take(const struct sw_kern *k, const struct sw_live_link *live, int cg
 {
 	int r;
 
-	/* The links of tracepoints take no other program: the new one runs beside the old. */
-	if (sw_hooks[s->hook].tracepoint)
-		return make_link(k, cgroup_fd, dir, s);
 	/* An update of a link whose cgroup is gone succeeds and does nothing: hence the id. */
 	if (live->fd >= 0 && live->attached && live->cgroup_id == cgroup_id) {
 		r = replace_program(live->fd, sw_kern_prog_fd(k, s->hook), live->prog_id, s);
@@ -86,8 +79,7 @@ static void retire(const struct sw_live *live, const struct step *s)
 {
 	const struct sw_live_link *old = &live->link[s->hook];
 
-	if (s->new_link_fd >= 0 && old->fd >= 0 && old->ours && old->attached &&
-	    !sw_hooks[s->hook].tracepoint)
+	if (s->new_link_fd >= 0 && old->fd >= 0 && old->ours && old->attached)
 		bpf_link_detach(old->fd);
 }
 
@@ -117,23 +109,58 @@ void sw_attach_unwatch(struct sw_watch *w)
 		sw_closep(&w->fd[i]);
 }
 
-int sw_attach_swap(const struct sw_kern *k, const struct sw_live *live, struct sw_watch *watch,
-		   int cgroup_fd, const char *dir)
+/* The links of tracepoints take no other program, so the new ones live beside the old, pinned, while
+ * the other hooks are swapped: a loader that dies in between leaves both to watch. */
+static int put_watch_aside(const struct sw_watch *w, const char *dir)
+{
+	int r = 0;
+
+	for (int i = 0; i < _SW_HOOK_MAX && !r; i++)
+		if (w->fd[i] >= 0)
+			r = sw_pins_put_aside(dir, sw_hooks[i].pin, w->fd[i]);
+	return r;
+}
+
+static void remove_watch_aside(const struct sw_watch *w, const char *dir)
+{
+	for (int i = 0; i < _SW_HOOK_MAX; i++)
+		if (w->fd[i] >= 0)
+			sw_pins_remove_aside(dir, sw_hooks[i].pin);
+}
+
+static int move_watch_in(const struct sw_watch *w, const char *dir)
+{
+	int r = 0;
+
+	for (int i = 0; i < _SW_HOOK_MAX && !r; i++)
+		if (w->fd[i] >= 0)
+			r = sw_pins_move_in(dir, sw_hooks[i].pin);
+	return r;
+}
+
+int sw_attach_swap(const struct sw_kern *k, const struct sw_live *live,
+		   const struct sw_watch *watch, int cgroup_fd, const char *dir)
 {
 	struct step step[_SW_HOOK_MAX];
 	uint64_t cgroup_id;
 	int n = 0, r;
 
 	r = sw_cgroup_id(cgroup_fd, &cgroup_id);
+	if (!r)
+		r = put_watch_aside(watch, dir);
 	for (int i = 0; i < _SW_HOOK_MAX && !r; i++) {
-		if (sw_kern_prog_fd(k, (enum sw_hook)i) < 0)
+		if (sw_kern_prog_fd(k, (enum sw_hook)i) < 0 || sw_hooks[i].tracepoint)
 			continue;
-		step[n] = (struct step){ (enum sw_hook)i, -1, -1, &watch->fd[i] };
+		step[n] = (struct step){ (enum sw_hook)i, -1, -1 };
 		r = take(k, &live->link[i], cgroup_fd, cgroup_id, dir, &step[n]);
 		n += !r;
 	}
+	if (!r)
+		r = move_watch_in(watch, dir);
 	for (int i = n - 1; i >= 0 && r < 0; i--)
 		undo(live, dir, &step[i]);
+	if (r < 0)
+		remove_watch_aside(watch, dir);
 	for (int i = 0; i < n; i++) {
 		if (!r)
 			retire(live, &step[i]);

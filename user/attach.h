@@ -26,8 +26,8 @@ void sw_attach_unwatch(struct sw_watch *w);
  * All or nothing: when a step fails, those before it are undone. 0; -EPERM also when another
  * program holds the cgroup exclusively; other -errno.
  */
-int sw_attach_swap(const struct sw_kern *k, const struct sw_live *live, struct sw_watch *watch,
-		   int cgroup_fd, const char *dir);
+int sw_attach_swap(const struct sw_kern *k, const struct sw_live *live,
+		   const struct sw_watch *watch, int cgroup_fd, const char *dir);
 
 /* Waits until none of the programs in `prog_id` takes effect on the cgroup any more: detaching
  * is deferred work in the kernel. 0, -ETIME after five seconds, or -errno. */

@@ -1,39 +1,85 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <errno.h>
+
+#include "close.h"
 #include "commands.h"
 #include "log.h"
 #include "options.h"
 #include "setup.h"
+#include "when.h"
 
-enum { OPT_CHECK = SW_OPT_OWN, OPT_FORCE };
+enum { OPT_CHECK = SW_OPT_OWN, OPT_FORCE, OPT_FOR, OPT_CONFIRM };
 
 static const struct option own[] = {
 	{ "check", no_argument, NULL, OPT_CHECK },
 	{ "force", no_argument, NULL, OPT_FORCE },
+	{ "for", required_argument, NULL, OPT_FOR },
+	{ "confirm", no_argument, NULL, OPT_CONFIRM },
 	{},
 };
 
 static const char usage[] =
-	"Usage: smtpwall apply [--check] [--force]\n\n"
+	"Usage: smtpwall apply [--check] [--force] [--for TIME]\n"
+	"       smtpwall apply --confirm\n\n"
 	"Makes the configuration the policy in force, in one step and without a gap: what is not\n"
 	"loaded is loaded, running programs are replaced in place. If anything is wrong the running\n"
 	"policy stays.\n\n"
 	"  --check           only validate the configuration\n"
-	"  --force           enforce even if a mail server would be cut off\n";
+	"  --force           enforce even if a mail server would be cut off\n"
+	"  --for TIME        on trial: what was in force before comes back after 10m, 2h ... unless\n"
+	"                    the policy is confirmed or another one applied\n"
+	"  --confirm         keep the policy that is on trial\n";
 
 struct flags {
-	bool check, force;
+	bool check, force, confirm;
+	uint32_t trial_s;	/* 0: for good */
 };
 
 static int take(int val, const char *arg, void *data)
 {
 	struct flags *f = data;
 
-	(void)arg;
-	if (val == OPT_CHECK)
+	switch (val) {
+	case OPT_CHECK:
 		f->check = true;
-	else
+		return 0;
+	case OPT_CONFIRM:
+		f->confirm = true;
+		return 0;
+	case OPT_FOR:
+		if (sw_duration_parse(arg, &f->trial_s) == 0)
+			return 0;
+		return log_err(SW_EXIT_USAGE, "--for '%s' is no time; use 90s, 10m, 2h or 1d", arg);
+	default:
 		f->force = true;
-	return 0;
+		return 0;
+	}
+}
+
+static int confirm(const struct sw_options *o)
+{
+	int r = sw_apply_confirm(&o->target);
+
+	if (r == -ENOENT)
+		return SW_EXIT_BAD;
+	if (!r)
+		log_info("confirmed: the policy stays in force");
+	return sw_exit_status(r);
+}
+
+static void after_apply(const struct sw_options *o, const struct sw_policy *p, uint32_t trial_s)
+{
+	char lasts[SW_DURATION_LEN];
+	struct sw_live live;
+
+	log_info("mode %s is in force, %zu identities are exempt", sw_mode_name(p->mode), p->n_exempt);
+	if (trial_s)
+		log_info("on trial: it takes itself back in %s; 'smtpwall apply --confirm' keeps it",
+			 sw_duration(trial_s, lasts));
+	if (p->mode == SW_MODE_OBSERVE || sw_setup_live(o, &live) != 0)
+		return;
+	sw_close_denied(&live, p->existing_close);
+	sw_live_close(&live);
 }
 
 int cmd_apply(int argc, char **argv)
@@ -49,6 +95,8 @@ int cmd_apply(int argc, char **argv)
 	if (optind < argc)
 		return log_err(SW_EXIT_USAGE, "apply takes no argument '%s'; a file is named with "
 			       "--config", argv[optind]);
+	if (f.confirm)
+		return confirm(&o);
 	r = sw_setup_policy(&o, f.force, &p);
 	if (r < 0)
 		return sw_exit_status(r);
@@ -56,10 +104,9 @@ int cmd_apply(int argc, char **argv)
 		log_info("the configuration is good: mode %s, %zu exempt identities",
 			 sw_mode_name(p.mode), p.n_exempt);
 	} else {
-		r = sw_apply(&o.target, &p);
+		r = f.trial_s ? sw_apply_trial(&o.target, &p, f.trial_s) : sw_apply(&o.target, &p);
 		if (!r)
-			log_info("mode %s is in force, %zu identities are exempt", sw_mode_name(p.mode),
-				 p.n_exempt);
+			after_apply(&o, &p, f.trial_s);
 	}
 	sw_policy_free(&p);
 	return sw_exit_status(r);

@@ -185,10 +185,26 @@ static int ask_file(const struct sw_options *o, const struct sw_query *q, struct
 	return r;
 }
 
+static void name_allow(const struct sw_answer *a, char *rule, size_t len)
+{
+	if (a->kind == SW_KIND_ANY)
+		snprintf(rule, len, "allow any");
+	else if (a->kind == SW_KIND_CGROUP)
+		snprintf(rule, len, "allow cgroup");
+	else
+		snprintf(rule, len, "allow %s %llu", sw_kind_name(a->kind), (unsigned long long)a->id);
+}
+
 static void name_rule(const struct sw_answer *a, char *rule, size_t len)
 {
-	if (a->kind)
+	if (a->reason == SW_BY_RULE || a->reason == SW_BY_RULE_LIMIT)
+		name_allow(a, rule, len);
+	else if (a->kind)
 		snprintf(rule, len, "exempt %s %llu", sw_kind_name(a->kind), (unsigned long long)a->id);
+	else if (a->reason == SW_BY_DENIED_NOW)
+		snprintf(rule, len, "deny");
+	else if (a->reason == SW_BY_ACCOUNT_LIMIT || a->reason == SW_BY_SERVER_LIMIT)
+		snprintf(rule, len, a->reason == SW_BY_SERVER_LIMIT ? "limit server" : "limit");
 	else if (a->reason == SW_BY_LOCAL)
 		snprintf(rule, len, "allow_local");
 	else if (a->reason == SW_BY_COUNT_PORT)

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "commands.h"
+#include "container.h"
 #include "log.h"
 #include "names.h"
 #include "out.h"
@@ -42,7 +43,7 @@ static const char usage[] =
 	"Columns of tsv (no header) and csv, names of json:\n"
 	"  uid user domain domains source directory script attempts allowed denied would_deny\n"
 	"  limited redirected local sendmail destinations bytes_sent established failed first_seen\n"
-	"  last_seen last_destination row\n"
+	"  last_seen last_destination row container cgroup\n"
 	"'destinations' is an estimate. 'row' is account, or for what belongs to no single one:\n"
 	"kernel (its own threads), overflow (the table was full), more (further directories).\n";
 
@@ -51,6 +52,7 @@ enum field {
 	F_UID, F_USER, F_DOMAIN, F_DOMAINS, F_SOURCE, F_DIRECTORY, F_SCRIPT, F_ATTEMPTS, F_ALLOWED,
 	F_DENIED, F_WOULD_DENY, F_LIMITED, F_REDIRECTED, F_LOCAL, F_SENDMAIL, F_DESTINATIONS,
 	F_BYTES_SENT, F_ESTABLISHED, F_FAILED, F_FIRST_SEEN, F_LAST_SEEN, F_LAST_DESTINATION, F_ROW,
+	F_CONTAINER, F_CGROUP,
 	_F_MAX,
 };
 
@@ -69,7 +71,8 @@ static const struct {
 	[F_BYTES_SENT] = { "bytes_sent", true }, [F_ESTABLISHED] = { "established", true },
 	[F_FAILED] = { "failed", true },	 [F_FIRST_SEEN] = { "first_seen", false },
 	[F_LAST_SEEN] = { "last_seen", false },	 [F_LAST_DESTINATION] = { "last_destination", false },
-	[F_ROW] = { "row", false },
+	[F_ROW] = { "row", false },		 [F_CONTAINER] = { "container", false },
+	[F_CGROUP] = { "cgroup", false },
 };
 
 /* One row, ready to be written in any format. The texts belong to others. */
@@ -78,6 +81,7 @@ struct line {
 	uint64_t number[_F_MAX];
 	bool no_uid;			/* the uid is null too */
 	char first[SW_TIME_LEN], last[SW_TIME_LEN];
+	char container[SW_CONTAINER_LEN];
 };
 
 static struct sw_accounts names;
@@ -238,6 +242,11 @@ static void fill_line(const struct sw_stat *s, struct line *l)
 		l->number[F_ALLOWED + i] = s->n[i];
 	l->number[F_ATTEMPTS] = sw_stat_attempts(s);
 	l->number[F_DESTINATIONS] = s->destinations;
+	if (s->cgroup) {
+		sw_container_describe(s->cgroup, l->container, sizeof(l->container));
+		l->text[F_CONTAINER] = l->container;
+		l->text[F_CGROUP] = s->cgroup;
+	}
 	l->text[F_DIRECTORY] = s->directory;
 	l->text[F_SCRIPT] = s->script;
 	if (s->first)
@@ -325,14 +334,15 @@ static const struct sw_column columns[] = {
 	{ .title = "USER" },
 	{ .title = "UID", .right = true },
 	{ .title = "DENIED", .right = true, .loud = true },
-	{ .title = "WOULD DENY", .right = true, .loud = true, .hide_zero = true },
-	{ .title = "LIMITED", .right = true, .loud = true, .hide_zero = true },
-	{ .title = "REDIRECTED", .right = true, .hide_zero = true, .drop = 1 },
+	{ .title = "WOULD DENY", .right = true, .loud = true, .hide_empty = true },
+	{ .title = "LIMITED", .right = true, .loud = true, .hide_empty = true },
+	{ .title = "REDIRECTED", .right = true, .hide_empty = true, .drop = 1 },
 	{ .title = "ALLOWED", .right = true, .drop = 1 },
-	{ .title = "LOCAL", .right = true, .hide_zero = true, .drop = 3 },
+	{ .title = "LOCAL", .right = true, .hide_empty = true, .drop = 3 },
 	{ .title = "DESTS", .right = true, .drop = 4 },
 	{ .title = "LAST SEEN", .right = true, .drop = 2 },
 	{ .title = "LAST DESTINATION", .drop = 5 },
+	{ .title = "RUNS IN", .min = 12, .hide_empty = true, .drop = 6 },
 	{ .title = "DIRECTORY", .min = 18 },
 	{ .title = "SCRIPT", .min = 14 },
 };
@@ -358,6 +368,7 @@ static int add_table_row(struct sw_table *t, const struct sw_stat *s, time_t now
 	cells[n++] = s->destinations_full ? dests : dests + 1;
 	cells[n++] = s->last ? sw_time_ago(s->last, now, ago) : "-";
 	cells[n++] = l.text[F_LAST_DESTINATION] ?: "-";
+	cells[n++] = l.text[F_CONTAINER] ?: "-";
 	cells[n++] = l.text[F_DIRECTORY] ?: "-";
 	cells[n++] = l.text[F_SCRIPT] ?: "-";
 	return sw_table_add(t, cells);

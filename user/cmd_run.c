@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
 #include <langinfo.h>
@@ -65,11 +66,14 @@ static int on_event(void *data, void *record, size_t len)
 {
 	const struct sw_event *e = record;
 	struct feed *f = data;
-	_cleanup_free_ char *line = NULL;
+	_cleanup_free_ char *line = NULL, *cgroup = NULL;
+	struct sw_cgroup_name names;
 
 	if (!sw_event_valid(record, len) || e->charged_uid == SW_CANARY_UID)
 		return 0;
-	line = sw_event_line(e, f->utf8);
+	if (bpf_map_lookup_elem(f->live.map_fd[SW_MAP_CGROUPS], &e->cgroup_id, &names) == 0)
+		cgroup = sw_cgroup_path(&names);
+	line = sw_event_line(e, cgroup, f->utf8);
 	if (line && (puts(line) < 0 || fflush(stdout) < 0))
 		f->broken = true;
 	return 0;

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "commands.h"
+#include "out.h"
 #include "status.h"
 
 static const char usage[] =
@@ -101,6 +102,57 @@ static struct json_object *table(uint64_t used, uint64_t max, uint64_t overflow)
 	return o;
 }
 
+static struct json_object *quota(struct sw_quota q)
+{
+	struct json_object *o = json_object_new_object();
+
+	json_object_object_add(o, "per_hour", q.per_hour == SW_UNLIMITED ? NULL :
+			       json_object_new_int64(q.per_hour));
+	json_object_object_add(o, "per_day", q.per_day == SW_UNLIMITED ? NULL :
+			       json_object_new_int64(q.per_day));
+	return o;
+}
+
+static struct json_object *limits(const struct sw_status *s)
+{
+	struct json_object *o = json_object_new_object(), *server;
+
+	json_object_object_add(o, "default", quota(s->live.settings.default_quota));
+	server = quota(s->live.settings.server_quota);
+	add_count(server, "hour_used", s->server.hour_used);
+	add_count(server, "day_used", s->server.day_used);
+	json_object_object_add(o, "server", server);
+	add_count(o, "accounts", s->n_limits);
+	add_count(o, "deny_for", s->live.settings.deny_for_s);
+	return o;
+}
+
+static const char *user_name(uint32_t uid)
+{
+	const struct passwd *pw = getpwuid(uid);
+
+	return pw ? pw->pw_name : NULL;
+}
+
+static struct json_object *denied(const struct sw_status *s)
+{
+	struct json_object *a = json_object_new_array();
+
+	for (size_t i = 0; i < s->n_denied; i++) {
+		const struct sw_denied_row *d = &s->denied[i];
+		struct json_object *o = json_object_new_object();
+
+		json_object_object_add(o, "uid", json_object_new_int64(d->uid));
+		json_object_object_add(o, "user", sw_json_text(user_name(d->uid)));
+		json_object_object_add(o, "left", d->left_s == UINT64_MAX ? NULL :
+				       json_object_new_int64((int64_t)d->left_s));
+		json_object_object_add(o, "by", json_object_new_string(d->by == SW_DENIED_BY_HAND ?
+								       "hand" : "limit"));
+		json_object_array_add(a, o);
+	}
+	return a;
+}
+
 static void show_json(const struct sw_status *s)
 {
 	const struct sw_settings *set = &s->live.settings;
@@ -118,6 +170,11 @@ static void show_json(const struct sw_status *s)
 	json_object_object_add(o, "deny_ports", ports(set, 0, set->n_deny_ports));
 	json_object_object_add(o, "count_ports", ports(set, set->n_deny_ports, set->n_ports));
 	json_object_object_add(o, "exempt", exempt(s));
+	add_count(o, "allow_rows", s->n_rules);
+	json_object_object_add(o, "limits", limits(s));
+	json_object_object_add(o, "denied", denied(s));
+	json_object_object_add(o, "trial", s->revert_s ?
+			       json_object_new_int64((int64_t)s->revert_s) : NULL);
 	json_object_object_add(o, "features", features(&s->features));
 	add_count(e, "sent", s->stats.counters[SW_CTR_EVENTS_SENT]);
 	add_count(e, "lost", s->stats.counters[SW_CTR_EVENTS_LOST]);
@@ -175,6 +232,43 @@ static void show_exempt(const struct sw_status *s)
 		printf("exempt      nobody\n");
 }
 
+static void print_quota(const char *label, const char *name, struct sw_quota q)
+{
+	printf("%-12s%s", label, name);
+	if (q.per_hour != SW_UNLIMITED)
+		printf(" %u/hour", q.per_hour);
+	if (q.per_day != SW_UNLIMITED)
+		printf(" %u/day", q.per_day);
+}
+
+static void show_limits(const struct sw_status *s)
+{
+	const struct sw_settings *set = &s->live.settings;
+
+	if (s->n_rules)
+		printf("allow       %zu rows of allow rules\n", s->n_rules);
+	if (set->limits & 1 << SW_KIND_ANY) {
+		print_quota("limit", "default, on the count ports:", set->default_quota);
+		printf("\n");
+	}
+	if (set->limits & 1 << SW_KIND_SERVER) {
+		print_quota("limit", "server:", set->server_quota);
+		printf("; used this hour %u, today %u\n", s->server.hour_used, s->server.day_used);
+	}
+	if (s->n_limits)
+		printf("limit       %zu accounts and groups have one of their own\n", s->n_limits);
+	for (size_t i = 0; i < s->n_denied; i++) {
+		const struct sw_denied_row *d = &s->denied[i];
+		const char *user = user_name(d->uid);
+		char left[SW_DURATION_LEN];
+
+		printf("denied      %s (%u) %s%s, %s\n", user ?: "?", d->uid,
+		       d->left_s == UINT64_MAX ? "until released" : "for ",
+		       d->left_s == UINT64_MAX ? "" : sw_duration(d->left_s, left),
+		       d->by == SW_DENIED_BY_HAND ? "by hand" : "after a limit");
+	}
+}
+
 static void show_losses(const struct sw_status *s)
 {
 	printf("accounts    %llu rows of %llu, %llu attempts on the overflow row\n",
@@ -205,6 +299,7 @@ static void show_table(const struct sw_status *s, bool color)
 {
 	const struct sw_settings *set = &s->live.settings;
 	bool healthy = !s->health.problems.n;
+	char left[SW_DURATION_LEN];
 
 	printf("smtpwall    %s%s%s\n", color ? (healthy ? "\033[32m" : "\033[1;31m") : "",
 	       healthy ? "healthy" : "NOT HEALTHY", color ? "\033[0m" : "");
@@ -213,11 +308,15 @@ static void show_table(const struct sw_status *s, bool color)
 	if (s->live.exists) {
 		printf("mode        %s, generation %u\n", sw_mode_name((enum sw_mode)set->mode),
 		       set->generation);
+		if (s->revert_s)
+			printf("trial       takes itself back in %s; 'smtpwall apply --confirm' keeps it\n",
+			       sw_duration(s->revert_s, left));
 		printf("cgroup      %s\n", s->health.cgroup_path ?: "?");
 		show_hooks(s);
 		show_ports("deny", set, 0, set->n_deny_ports);
 		show_ports("count", set, set->n_deny_ports, set->n_ports);
 		show_exempt(s);
+		show_limits(s);
 		show_losses(s);
 	}
 	show_features(&s->features);

@@ -4,9 +4,12 @@
 #define SW_COMMANDS_H
 
 int cmd_apply(int argc, char **argv);
+int cmd_deny(int argc, char **argv);
 int cmd_explain(int argc, char **argv);
+int cmd_import(int argc, char **argv);
 int cmd_metrics(int argc, char **argv);
 int cmd_off(int argc, char **argv);
+int cmd_release(int argc, char **argv);
 int cmd_report(int argc, char **argv);
 int cmd_run(int argc, char **argv);
 int cmd_status(int argc, char **argv);

@@ -35,7 +35,8 @@ static int clean_path(const char *path, char **ret)
 	}
 	if (!level)
 		return -EINVAL;	/* the root would exempt everybody */
-	if (used >= SW_CGROUP_PATH_LEN)
+	/* One less than fits: the hook must be able to tell a path that was cut. */
+	if (used > SW_CGROUP_PATH_LEN - 2)
 		return -ENAMETOOLONG;
 	*ret = TAKE_PTR(clean);
 	return 0;
@@ -71,7 +72,7 @@ static void report(struct sw_load *l, unsigned int line, const char *path, int r
 		break;
 	case -ENAMETOOLONG:
 		sw_config_report(l, line, "cgroup '%.60s...' is longer than %d characters; name one of "
-					  "its parents", path, SW_CGROUP_PATH_LEN - 1);
+					  "its parents", path, SW_CGROUP_PATH_LEN - 2);
 		break;
 	case -EXDEV:
 		sw_config_report(l, line, "cgroup '%s' leads out of the cgroup v2 hierarchy", path);

@@ -73,9 +73,6 @@ bool sw_config_limit(struct sw_load *l, const struct sw_setting *s);
 int sw_config_quota(struct sw_load *l, const struct sw_setting *s, const char *text,
 		    struct sw_quota *ret);
 
-/* A number of seconds such as 90s, 30m, 2h, 1d: 0, -EINVAL, or -ERANGE beyond 366 days. */
-int sw_config_duration(const char *text, uint32_t *ret);
-
 /* The id of a user or group (UID, GID or name), or an entry in l->diag and false. */
 bool sw_config_account(struct sw_load *l, unsigned int line, const char *key, enum sw_kind kind,
 		       const char *word, uint32_t *id);

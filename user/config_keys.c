@@ -8,6 +8,7 @@
 #include "config_int.h"
 #include "names.h"
 #include "util.h"
+#include "when.h"
 
 #define SEPARATORS	" \t\r\v\f,"	/* between the entries of a list */
 #define MAX_WORD	SW_CONFIG_WORD
@@ -311,7 +312,7 @@ static void set_duration(struct sw_load *l, const struct key *k, const struct sw
 {
 	uint32_t n = 0;
 
-	if (strcmp(s->value, "none") != 0 && sw_config_duration(s->value, &n) < 0)
+	if (strcmp(s->value, "none") != 0 && sw_duration_parse(s->value, &n) < 0)
 		sw_config_report(l, s->line, "%s = '%s' is neither none nor a time such as 30m, 2h or 1d",
 				 k->name, s->value);
 	else

@@ -14,7 +14,6 @@
 
 #define MAX_WORD	SW_CONFIG_WORD
 #define MAX_HOST	253
-#define MAX_SECONDS	(366 * 86400)
 
 /* One line while it is taken apart. */
 struct line {
@@ -82,33 +81,6 @@ int sw_config_quota(struct sw_load *l, const struct sw_setting *s, const char *t
 	}
 	*ret = q;
 	return 0;
-}
-
-int sw_config_duration(const char *text, uint32_t *ret)
-{
-	static const struct {
-		char unit;
-		uint32_t seconds;
-	} units[] = { { 's', 1 }, { 'm', 60 }, { 'h', 3600 }, { 'd', 86400 } };
-	size_t len = strlen(text);
-	char digits[16];
-	uint32_t n;
-
-	if (len < 2 || len >= sizeof(digits))
-		return -EINVAL;
-	memcpy(digits, text, len - 1);
-	digits[len - 1] = '\0';
-	for (size_t i = 0; i < ARRAY_SIZE(units); i++) {
-		if (text[len - 1] != units[i].unit)
-			continue;
-		if (sw_id_parse(digits, &n) < 0 || !n)
-			return -EINVAL;
-		if (n > MAX_SECONDS / units[i].seconds)
-			return -ERANGE;
-		*ret = n * units[i].seconds;
-		return 0;
-	}
-	return -EINVAL;
 }
 
 /* Letters, digits, hyphens and dots, at least one letter in the last part: an address that is

@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include <arpa/inet.h>
 #include <errno.h>
-#include <string.h>
 #include <sys/mman.h>
 #include <time.h>
 
@@ -74,36 +72,33 @@ void sw_control_set_clock(struct sw_control *c)
 	clock_gettime(CLOCK_REALTIME, &real);
 	clock_gettime(CLOCK_MONOTONIC, &mono);
 	sw_control_zones(real.tv_sec, zone);
-	/* From the end, so that a connect in between finds no gap: entries are in order. */
-	for (int i = SW_ZONES - 1; i >= 0; i--) {
-		__atomic_store_n(&c->zone[i].offset_s, zone[i].offset_s, __ATOMIC_RELEASE);
-		__atomic_store_n(&c->zone[i].from_s, zone[i].from_s, __ATOMIC_RELEASE);
+	/* At every moment the table says what local time is now: first the entry that holds from
+	 * the beginning of time gets the offset of today, then each later one is taken out of
+	 * force, changed, and put into force again. */
+	__atomic_store_n(&c->zone[0].offset_s, zone[0].offset_s, __ATOMIC_SEQ_CST);
+	__atomic_store_n(&c->zone[0].from_s, zone[0].from_s, __ATOMIC_SEQ_CST);
+	for (int i = 1; i < SW_ZONES; i++) {
+		__atomic_store_n(&c->zone[i].from_s, ~0ULL, __ATOMIC_SEQ_CST);
+		__atomic_store_n(&c->zone[i].offset_s, zone[i].offset_s, __ATOMIC_SEQ_CST);
+		__atomic_store_n(&c->zone[i].from_s, zone[i].from_s, __ATOMIC_SEQ_CST);
 	}
 	__atomic_store_n(&c->wall_offset_ns,
 			 (uint64_t)(real.tv_sec - mono.tv_sec) * NSEC_PER_SEC +
 			 (uint64_t)(real.tv_nsec - mono.tv_nsec), __ATOMIC_RELEASE);
 }
 
-/* IPv4 where the policy names none; a socket that is not IPv4 may reach it v4-mapped. */
-static void set_redirect(struct sw_control *c, const struct sw_policy *p)
+void sw_control_end_trial(int fd)
 {
-	static const uint8_t none[16];
-	uint32_t v4 = p->redirect4;
+	struct sw_control *c = sw_control_map(fd);
 
-	if (!v4 && !memcmp(p->redirect6, none, sizeof(none)))
-		v4 = htonl(INADDR_LOOPBACK);
-	c->redirect_port = p->redirect_port;
-	if (memcmp(p->redirect6, none, sizeof(none)) != 0) {
-		memcpy(c->redirect6, p->redirect6, sizeof(c->redirect6));
-	} else {
-		c->redirect6[0] = c->redirect6[1] = 0;
-		c->redirect6[2] = htonl(0xffff);
-		c->redirect6[3] = v4;
-	}
-	c->redirect4 = v4;
+	if (!c)
+		return;
+	__atomic_store_n(&c->revert_ns, 0, __ATOMIC_SEQ_CST);
+	__atomic_store_n(&c->confirmed, 0, __ATOMIC_SEQ_CST);
+	sw_control_unmap(c);
 }
 
-int sw_control_write(int fd, const struct sw_policy *p)
+int sw_control_write(int fd)
 {
 	struct sw_control *c = sw_control_map(fd);
 
@@ -112,7 +107,6 @@ int sw_control_write(int fd, const struct sw_policy *p)
 	sw_control_set_clock(c);
 	c->event_interval = EVENT_INTERVAL;
 	c->event_burst = EVENT_BURST;
-	set_redirect(c, p);
 	sw_control_unmap(c);
 	return 0;
 }

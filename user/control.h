@@ -3,15 +3,20 @@
 #ifndef SW_CONTROL_H
 #define SW_CONTROL_H
 
-#include "policy.h"
+#include <stdint.h>
+
+#include "smtpwall_abi.h"
 
 /* Maps the page of the sw_control map for reading and writing; NULL with errno set. Give it back
  * with sw_control_unmap(). Several processes write it: word by word, each its own. */
 struct sw_control *sw_control_map(int fd);
 void sw_control_unmap(struct sw_control *c);
 
-/* Clock, local time, event rate and redirect target. 0 or -errno. */
-int sw_control_write(int fd, const struct sw_policy *p);
+/* Clock, local time and event rate. 0 or -errno. */
+int sw_control_write(int fd);
+
+/* No policy is on trial any more. */
+void sw_control_end_trial(int fd);
 
 /* Where the clock stands and when local time changes next: after the clock was set, or the time
  * zone. */

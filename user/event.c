@@ -5,6 +5,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "container.h"
 #include "decide.h"
 #include "event.h"
 #include "out.h"
@@ -67,7 +68,7 @@ static void account(const struct sw_event *e, char *buf, size_t len)
 		snprintf(buf, len, "uid %u", e->charged_uid);
 }
 
-char *sw_event_line(const struct sw_event *e, bool utf8)
+char *sw_event_line(const struct sw_event *e, const char *cgroup, bool utf8)
 {
 	static const char *const words[_SW_VERDICT_MAX] = {
 		[SW_ALLOW] = "allowed",	      [SW_DENY] = "DENIED",	[SW_OBSERVE] = "WOULD DENY",
@@ -76,20 +77,25 @@ char *sw_event_line(const struct sw_event *e, bool utf8)
 	_cleanup_free_ char *script = sw_script(e->where.argv, e->where.argv_len, e->where.comm);
 	_cleanup_free_ char *shown = script ? sw_escape(script, utf8) : NULL;
 	_cleanup_free_ char *path = sw_escape(e->where.path + e->where.path_off, utf8);
-	char dest[DEST_LEN], who[80], when[16];
+	char dest[DEST_LEN], who[80], when[16], runs_in[SW_CONTAINER_LEN];
+	_cleanup_free_ char *place = NULL;
 	time_t t = wall_time(e->time_ns);
 	struct tm tm;
 	char *line;
 
 	if (!shown || !path)
 		return NULL;
+	if (cgroup) {
+		sw_container_describe(cgroup, runs_in, sizeof(runs_in));
+		place = sw_escape(runs_in, utf8);
+	}
 	localtime_r(&t, &tm);
 	strftime(when, sizeof(when), "%H:%M:%S", &tm);
 	destination(e, dest);
 	account(e, who, sizeof(who));
-	if (asprintf(&line, "%s %s %s to %s in %s%s by %s, pid %u: %s", when, words[e->verdict], who,
+	if (asprintf(&line, "%s %s %s to %s in %s%s by %s, pid %u%s%s: %s", when, words[e->verdict], who,
 		     dest, e->where.flags & SW_PATH_CUT ? "..." : "", path, shown, e->tgid,
-		     sw_reason_name((enum sw_reason)e->reason)) < 0)
+		     place ? " of " : "", place ?: "", sw_reason_name((enum sw_reason)e->reason)) < 0)
 		return NULL;
 	return line;
 }

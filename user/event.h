@@ -13,8 +13,9 @@ bool sw_event_valid(const void *record, size_t len);
 
 /*
  * One line without a newline: time, verdict, account, directory, script, destination, process,
- * and why. All foreign text is escaped. `e` must be valid. malloc'd; NULL without memory.
+ * the container or service where `cgroup` (a path, or NULL) says so, and why. All foreign text is
+ * escaped. `e` must be valid. malloc'd; NULL without memory.
  */
-char *sw_event_line(const struct sw_event *e, bool utf8);
+char *sw_event_line(const struct sw_event *e, const char *cgroup, bool utf8);
 
 #endif

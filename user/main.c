@@ -22,7 +22,10 @@ static const struct command {
 	{ "status", cmd_status, "hooks, mode, who is exempt and why, losses; 1 if not healthy" },
 	{ "verify", cmd_verify, "live test: a connect without privilege must be refused" },
 	{ "report", cmd_report, "offenders by UID or directory" },
+	{ "deny", cmd_deny, "deny an account all SMTP for a time" },
+	{ "release", cmd_release, "end a temporary deny, or empty the window of a limit" },
 	{ "explain", cmd_explain, "which rule decides for this UID, destination and port" },
+	{ "import", cmd_import, "a smtpwall.conf from CSF, DirectAdmin or Imunify360" },
 	{ "metrics", cmd_metrics, "OpenMetrics text on standard output" },
 };
 

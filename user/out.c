@@ -184,7 +184,7 @@ static unsigned int print_cut(FILE *f, const char *s, unsigned int width)
 static void measure(const struct sw_table *t, unsigned int shown[])
 {
 	for (size_t c = 0; c < t->n_columns; c++) {
-		bool zero = t->n_rows > 0;
+		bool empty = t->n_rows > 0;
 
 		shown[c] = text_width(t->columns[c].title);
 		for (size_t r = 0; r < t->n_rows; r++) {
@@ -193,9 +193,9 @@ static void measure(const struct sw_table *t, unsigned int shown[])
 
 			if (width > shown[c])
 				shown[c] = width;
-			zero = zero && !strcmp(cell, "0");
+			empty = empty && (!strcmp(cell, "0") || !strcmp(cell, "-"));
 		}
-		if (zero && t->columns[c].hide_zero)
+		if (empty && t->columns[c].hide_empty)
 			shown[c] = 0;
 	}
 }
@@ -373,120 +373,6 @@ const char *sw_number(uint64_t n, char buf[SW_NUMBER_LEN])
 	}
 	*out = '\0';
 	return buf;
-}
-
-const char *sw_time_format(time_t t, char buf[SW_TIME_LEN])
-{
-	struct tm tm;
-	size_t len;
-
-	localtime_r(&t, &tm);
-	if (!tm.tm_gmtoff) {
-		strftime(buf, SW_TIME_LEN, "%Y-%m-%dT%H:%M:%SZ", &tm);
-		return buf;
-	}
-	len = strftime(buf, SW_TIME_LEN - 1, "%Y-%m-%dT%H:%M:%S%z", &tm);
-	if (len > 2) {	/* +0100 to +01:00 */
-		memmove(buf + len - 1, buf + len - 2, 3);
-		buf[len - 2] = ':';
-	}
-	return buf;
-}
-
-const char *sw_time_ago(time_t t, time_t now, char buf[SW_TIME_LEN])
-{
-	long long s = now > t ? now - t : 0;
-
-	if (s < 120)
-		snprintf(buf, SW_TIME_LEN, "%llds ago", s);
-	else if (s < 7200)
-		snprintf(buf, SW_TIME_LEN, "%lldm ago", s / 60);
-	else if (s < 2 * 86400)
-		snprintf(buf, SW_TIME_LEN, "%lldh ago", s / 3600);
-	else
-		snprintf(buf, SW_TIME_LEN, "%lldd ago", s / 86400);
-	return buf;
-}
-
-/* Whether `s` begins like `pattern`, in which 0 is any digit and T also t or a blank. */
-static bool looks_like(const char *s, const char *pattern)
-{
-	for (; *pattern; s++, pattern++)
-		if (*pattern == '0' ? !isdigit((unsigned char)*s) :
-		    *pattern == 'T' ? !*s || !strchr("Tt ", *s) : *s != *pattern)
-			return false;
-	return true;
-}
-
-static int parse_rfc3339(const char *s, time_t *ret)
-{
-	struct tm tm = { .tm_isdst = -1 }, real;
-	int hours = 0, minutes = 0;
-
-	if (!looks_like(s, "0000-00-00"))
-		return -EINVAL;
-	sscanf(s, "%4d-%2d-%2d", &tm.tm_year, &tm.tm_mon, &tm.tm_mday);
-	tm.tm_year -= 1900;
-	tm.tm_mon -= 1;
-	s += strlen("0000-00-00");
-	if (*s && !looks_like(s, "T00:00:00"))
-		return -EINVAL;
-	if (*s) {
-		sscanf(s + 1, "%2d:%2d:%2d", &tm.tm_hour, &tm.tm_min, &tm.tm_sec);
-		s += strlen("T00:00:00");
-		if (looks_like(s, ".0"))
-			s += 1 + strspn(s + 1, "0123456789");
-	}
-	real = tm;
-	*ret = timegm(&real);
-	if (real.tm_mon != tm.tm_mon || real.tm_hour != tm.tm_hour || real.tm_sec != tm.tm_sec)
-		return -EINVAL;	/* there is no 31 February and no 25 o'clock */
-	if (!*s)
-		*ret = mktime(&tm);
-	if (!*s || !strcmp(s, "Z") || !strcmp(s, "z"))
-		return 0;
-	if ((*s != '+' && *s != '-') || !looks_like(s + 1, "00:00") || s[6])
-		return -EINVAL;
-	sscanf(s + 1, "%2d:%2d", &hours, &minutes);
-	*ret -= (*s == '-' ? -60 : 60) * (hours * 60 + minutes);
-	return hours < 24 && minutes < 60 ? 0 : -EINVAL;
-}
-
-static int parse_ago(const char *s, time_t now, time_t *ret)
-{
-	static const struct { char unit; int seconds; } units[] = {
-		{ 's', 1 }, { 'm', 60 }, { 'h', 3600 }, { 'd', 86400 }, { 'w', 7 * 86400 },
-	};
-	size_t digits = strspn(s, "0123456789");
-
-	for (size_t i = 0; digits && i < ARRAY_SIZE(units); i++) {
-		if (s[digits] != units[i].unit || s[digits + 1])
-			continue;
-		*ret = digits > 10 ? -1 : now - strtoll(s, NULL, 10) * units[i].seconds;
-		return 0;
-	}
-	return -EINVAL;
-}
-
-int sw_time_parse(const char *text, time_t now, time_t *ret)
-{
-	struct tm tm;
-	time_t t;
-	int r;
-
-	if (!strcmp(text, "today")) {
-		localtime_r(&now, &tm);
-		tm.tm_hour = tm.tm_min = tm.tm_sec = 0;
-		tm.tm_isdst = -1;
-		*ret = mktime(&tm);
-		return 0;
-	}
-	r = parse_ago(text, now, &t) ? parse_rfc3339(text, &t) : 0;
-	if (!r && t < 0)
-		r = -ERANGE;
-	if (!r)
-		*ret = t;
-	return r;
 }
 
 int sw_out_flush(FILE *f)

@@ -11,7 +11,8 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
-#include <time.h>
+
+#include "when.h"
 
 /* Where a table is shown. */
 struct sw_screen {
@@ -35,7 +36,7 @@ struct sw_column {
 	const char *title;
 	bool right;		/* numbers */
 	bool loud;		/* in color, where it is not 0 */
-	bool hide_zero;		/* left out when every row has "0" in it */
+	bool hide_empty;	/* left out when every row has "0" or "-" in it */
 	unsigned char min;	/* may be cut down to this width, 4 or more; 0: never cut */
 	unsigned char drop;	/* left out when there is no room, highest first; 0: never */
 };
@@ -76,23 +77,9 @@ struct json_object *sw_json_text(const char *text);
 int sw_json_print(FILE *f, struct json_object *o);
 
 #define SW_NUMBER_LEN 32	/* 18,446,744,073,709,551,615 */
-#define SW_TIME_LEN 32		/* 2026-02-14T10:00:00+01:00 */
 
 /* With thousands separators. Returns buf. */
 const char *sw_number(uint64_t n, char buf[SW_NUMBER_LEN]);
-
-/* RFC 3339 in local time; "Z" where that is UTC. Returns buf. */
-const char *sw_time_format(time_t t, char buf[SW_TIME_LEN]);
-
-/* How long before `now`: "3s ago" to "4d ago". Returns buf. */
-const char *sw_time_ago(time_t t, time_t now, char buf[SW_TIME_LEN]);
-
-/*
- * A point in time as people write it: RFC 3339, also without an offset (then local) or without a
- * time of day (then its midnight); "90s", "30m", "1h", "2d", "1w" before `now`; "today", which is
- * the last midnight. 0; -EINVAL when it is none of these; -ERANGE when it lies before 1970.
- */
-int sw_time_parse(const char *text, time_t now, time_t *ret);
 
 /* Whether all of `f` was really written: 0 or -errno. For standard output, at the end. */
 int sw_out_flush(FILE *f);

@@ -20,6 +20,7 @@
 #endif
 #define BPFFS "/sys/fs/bpf"
 #define LINK_PREFIX "link_"
+#define ASIDE_SUFFIX	"_new"
 
 #define MAX_TRIES 100	/* of a directory that others remove at the same time */
 
@@ -146,22 +147,49 @@ int sw_pins_get(const char *dir, const char *name)
 	return fd < 0 ? -errno : fd;
 }
 
+static char *aside_path(const char *dir, const char *name)
+{
+	char *path;
+
+	return asprintf(&path, "%s/%s" ASIDE_SUFFIX, dir, name) < 0 ? NULL : path;
+}
+
+int sw_pins_put_aside(const char *dir, const char *name, int fd)
+{
+	_cleanup_free_ char *aside = aside_path(dir, name);
+
+	if (!aside)
+		return -ENOMEM;
+	unlink(aside);
+	return bpf_obj_pin(fd, aside) < 0 ? -errno : 0;
+}
+
+int sw_pins_move_in(const char *dir, const char *name)
+{
+	_cleanup_free_ char *path = NULL, *aside = aside_path(dir, name);
+
+	if (!aside || asprintf(&path, "%s/%s", dir, name) < 0)
+		return -ENOMEM;
+	return rename(aside, path) < 0 ? -errno : 0;
+}
+
+void sw_pins_remove_aside(const char *dir, const char *name)
+{
+	_cleanup_free_ char *aside = aside_path(dir, name);
+
+	if (aside)
+		unlink(aside);
+}
+
 int sw_pins_put(const char *dir, const char *name, int fd)
 {
-	_cleanup_free_ char *path = NULL, *aside = NULL;
-	int r;
+	int r = sw_pins_put_aside(dir, name, fd);
 
-	if (asprintf(&path, "%s/%s", dir, name) < 0)
-		return -ENOMEM;
-	if (asprintf(&aside, "%s/%s_new", dir, name) < 0)
-		return -ENOMEM;
-	unlink(aside);
-	if (bpf_obj_pin(fd, aside) < 0)
-		return -errno;
-	if (rename(aside, path) == 0)
-		return 0;
-	r = -errno;
-	unlink(aside);
+	if (r < 0)
+		return r;
+	r = sw_pins_move_in(dir, name);
+	if (r < 0)
+		sw_pins_remove_aside(dir, name);
 	return r;
 }
 
@@ -198,6 +226,27 @@ int sw_pins_publish(struct sw_pins *p, const char *staged)
 		return -errno;
 	p->exists = true;
 	return 0;
+}
+
+/* Pins that a loader which died had put aside: nobody knows them, and a link would live on. */
+static int remove_asides(const char *dir)
+{
+	const size_t suffix = strlen(ASIDE_SUFFIX);
+	DIR *d = opendir(dir);
+	struct dirent *e;
+	int r = 0;
+
+	if (!d)
+		return errno == ENOENT ? 0 : -errno;
+	while ((e = readdir(d))) {
+		size_t len = strlen(e->d_name);
+
+		if (len > suffix && !strcmp(e->d_name + len - suffix, ASIDE_SUFFIX) &&
+		    unlinkat(dirfd(d), e->d_name, 0) < 0)
+			r = -errno;
+	}
+	closedir(d);
+	return r;
 }
 
 /* Unlinks the files of one directory whose names do (or do not) start with the link prefix. */
@@ -263,9 +312,7 @@ int sw_pins_sweep(struct sw_pins *p, const char *keep)
 			r = -ENOMEM;
 			break;
 		}
-		if (keep && !strcmp(path, keep))
-			continue;
-		one = remove_dir(path);
+		one = keep && !strcmp(path, keep) ? remove_asides(path) : remove_dir(path);
 		if (one < 0)
 			r = one;
 	}

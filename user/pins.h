@@ -37,6 +37,12 @@ int sw_pins_get(const char *dir, const char *name);
  * 0 or -errno. */
 int sw_pins_put(const char *dir, const char *name, int fd);
 
+/* The same in two steps: beside the pin that may be there, which stays, and then in its place. What
+ * was put aside can be removed again. 0 or -errno. */
+int sw_pins_put_aside(const char *dir, const char *name, int fd);
+int sw_pins_move_in(const char *dir, const char *name);
+void sw_pins_remove_aside(const char *dir, const char *name);
+
 /* Removes dir/name; one that is not there is no error. */
 int sw_pins_remove(const char *dir, const char *name);
 
@@ -51,7 +57,7 @@ int sw_pins_discard(const char *staged);
 
 /* Removes every directory of ours in PIN_DIR except `keep` (a path, or NULL), with what they
  * hold: stagings of loaders that died, other ABI versions, and with NULL everything. Links go
- * first. */
+ * first. In `keep` goes what such loaders had put aside. */
 int sw_pins_sweep(struct sw_pins *p, const char *keep);
 
 #endif

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <arpa/inet.h>
 #include <bpf/bpf.h>
 #include <errno.h>
 #include <string.h>
@@ -93,6 +94,25 @@ static void copy_limits(const struct sw_policy *p, struct sw_settings *s)
 		s->limits |= 1 << SW_KIND_SERVER;
 }
 
+/* IPv4 where the policy names none; a socket that is not IPv4 may reach it v4-mapped. */
+static void copy_redirect(const struct sw_policy *p, struct sw_settings *s)
+{
+	static const uint8_t none[16];
+	uint32_t v4 = p->redirect4;
+
+	if (!v4 && !memcmp(p->redirect6, none, sizeof(none)))
+		v4 = htonl(INADDR_LOOPBACK);
+	s->redirect_port = p->redirect_port;
+	if (memcmp(p->redirect6, none, sizeof(none)) != 0) {
+		memcpy(s->redirect6, p->redirect6, sizeof(s->redirect6));
+	} else {
+		s->redirect6[0] = s->redirect6[1] = 0;
+		s->redirect6[2] = htonl(0xffff);
+		s->redirect6[3] = v4;
+	}
+	s->redirect4 = v4;
+}
+
 void sw_rows_settings(const struct sw_policy *p, const struct sw_features *f,
 		      uint32_t generation, struct sw_settings *ret)
 {
@@ -121,6 +141,7 @@ void sw_rows_settings(const struct sw_policy *p, const struct sw_features *f,
 			s.has_gids = 1;
 	copy_rules(p, &s);
 	copy_limits(p, &s);
+	copy_redirect(p, &s);
 	*ret = s;
 }
 

@@ -22,4 +22,7 @@ int sw_setup_policy(const struct sw_options *o, bool force, struct sw_policy *re
  */
 int sw_setup_live(const struct sw_options *o, struct sw_live *ret);
 
+/* The same for commands that need a policy in force: without one that is an error too. */
+int sw_setup_in_force(const struct sw_options *o, struct sw_live *ret);
+
 #endif

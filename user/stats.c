@@ -2,9 +2,7 @@
 #include <arpa/inet.h>
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
-#include <ctype.h>
 #include <errno.h>
-#include <pwd.h>
 #include <string.h>
 
 #include "canary.h"
@@ -13,107 +11,6 @@
 
 #define NSEC_PER_SEC	1000000000LL
 #define SKETCH_CELLS	(SW_SKETCH_WORDS * 64)
-
-/* What people call it, without its version; and its options that take the next argument. */
-static const struct interpreter {
-	const char *name;
-	const char *takes;	/* option letters whose value is the next argument */
-	const char *code;	/* option letters whose value is a program or a module */
-	bool shell;		/* options may be joined: -euo pipefail */
-} interpreters[] = {
-	{ "php", "cdzSt", "rBRE", false },	{ "php-cgi", "cdTb", "", false },
-	{ "php-fcgi", "cdTb", "", false },	{ "php-cli", "cdzSt", "rBRE", false },
-	{ "lsphp", "cdbs", "r", false },	{ "perl", "I", "eE", false },
-	{ "python", "WX", "cm", false },	{ "pypy", "WX", "cm", false },
-	{ "ruby", "CIEr", "e", false },		{ "node", "rC", "ep", false },
-	{ "nodejs", "rC", "ep", false },	{ "lua", "l", "e", false },
-	{ "tclsh", "", "", false },		{ "bash", "oO", "c", true },
-	{ "sh", "o", "c", true },		{ "dash", "o", "c", true },
-	{ "ksh", "o", "c", true },		{ "zsh", "o", "c", true },
-};
-
-/* argv[0] to an interpreter, or NULL. "-bash" is a login shell, "php-cgi8.2" a version. */
-static const struct interpreter *find_interpreter(const char *arg0)
-{
-	const char *base = strrchr(arg0, '/');
-	size_t len;
-
-	base = base ? base + 1 : arg0;
-	if (*base == '-')
-		base++;
-	len = strlen(base);
-	while (len > 0 && strchr("0123456789.-", base[len - 1]))
-		len--;
-	for (size_t i = 0; i < ARRAY_SIZE(interpreters); i++)
-		if (strlen(interpreters[i].name) == len &&
-		    !strncmp(interpreters[i].name, base, len))
-			return &interpreters[i];
-	return NULL;
-}
-
-/* The letter of a short option that has its value, if any, in the next argument; 0: it has none. */
-static char option_letter(const struct interpreter *in, const char *arg)
-{
-	size_t len = strlen(arg);
-
-	if (len == 2 || (in->shell && len > 2 && arg[1] != '-'))
-		return arg[len - 1];
-	return '\0';
-}
-
-/* First argument that is no option: what the interpreter runs. NULL when there is none, and when
- * the program stands on the command line itself: then the whole title says more. */
-static const char *find_script(const struct interpreter *in, const char *arg, const char *end)
-{
-	for (; arg < end; arg += strlen(arg) + 1) {
-		char letter;
-
-		if (!strcmp(arg, "--"))
-			return arg + 3 < end && arg[3] ? arg + 3 : NULL;
-		if (!strcmp(arg, "-"))
-			return NULL;	/* standard input */
-		if (*arg != '-' && *arg)
-			return arg;
-		letter = option_letter(in, arg);
-		if (letter && strchr(in->code, letter))
-			return NULL;
-		if (letter && strchr(in->takes, letter))
-			arg += strlen(arg) + 1;
-		if (arg >= end)
-			return NULL;
-	}
-	return NULL;
-}
-
-char *sw_script(const char *argv, size_t len, const char *comm)
-{
-	_cleanup_free_ char *title = NULL;
-	const struct interpreter *in;
-	const char *script = NULL;
-	char *bracketed;
-
-	while (len > 0 && (argv[len - 1] == '\0' || isspace((unsigned char)argv[len - 1])))
-		len--;
-	if (!len) {
-		if (asprintf(&bracketed, "[%.*s]", SW_COMM_LEN, comm) < 0)
-			return NULL;
-		return bracketed;
-	}
-	title = malloc(len + 1);
-	if (!title)
-		return NULL;
-	memcpy(title, argv, len);
-	title[len] = '\0';
-	in = find_interpreter(title);
-	if (in)
-		script = find_script(in, title + strlen(title) + 1, title + len);
-	if (script)
-		return strdup(script);
-	for (size_t i = 0; i < len; i++)
-		if (title[i] == '\0')
-			title[i] = ' ';
-	return TAKE_PTR(title);
-}
 
 unsigned int sw_sketch_estimate(const uint64_t sketch[SW_SKETCH_WORDS], bool *full)
 {
@@ -202,6 +99,44 @@ static enum sw_row origin_row(const struct sw_origin_key *k)
 	return k->dev == SW_DEV_NONE ? (enum sw_row)k->ino : SW_ROW_UID;
 }
 
+/* Names are kept from the cgroup up; a path from the root down. */
+static char *join_names(const struct sw_cgroup_name *n)
+{
+	size_t used = 0, size = SW_CGROUP_NAMES * (SW_CGROUP_NAME_LEN + 1) + 8;
+	char *path = malloc(size);
+
+	if (!path)
+		return NULL;
+	path[0] = '\0';
+	if (n->level > SW_CGROUP_NAMES)
+		used += (size_t)snprintf(path, size, "...");
+	for (int i = SW_CGROUP_NAMES - 1; i >= 0; i--)
+		if (n->name[i][0])
+			used += (size_t)snprintf(path + used, size - used, "/%.*s",
+						 SW_CGROUP_NAME_LEN - 1, n->name[i]);
+	if (!used)
+		snprintf(path, size, "/");
+	return path;
+}
+
+char *sw_cgroup_path(const struct sw_cgroup_name *n)
+{
+	return n->filled ? join_names(n) : strdup("?");
+}
+
+static int fill_cgroup(const struct sw_stats_raw *raw, uint64_t id, struct sw_stat *s)
+{
+	const struct sw_map_dump *d = &raw->cgroups;
+
+	for (size_t i = 0; i < d->n; i++) {
+		if (memcmp(sw_map_key(d, i), &id, sizeof(id)) != 0)
+			continue;
+		s->cgroup = sw_cgroup_path(sw_map_value(d, i));
+		return s->cgroup ? 0 : -ENOMEM;
+	}
+	return 0;
+}
+
 static int fill_origin(const struct sw_stats_raw *raw, const struct sw_origin_key *k,
 		       const struct sw_origin *o, struct sw_stat *s)
 {
@@ -213,13 +148,22 @@ static int fill_origin(const struct sw_stats_raw *raw, const struct sw_origin_ke
 	format_destination(o->last_daddr, o->last_dport, s->last_destination);
 	if (s->row == SW_ROW_MORE && !(s->directory = strdup("(more directories)")))
 		return -ENOMEM;
-	return s->row == SW_ROW_UID && o->filled ? fill_where(&o->where, s) : 0;
+	if (s->row != SW_ROW_UID || !o->filled)
+		return 0;
+	return fill_cgroup(raw, o->cgroup_id, s) ?: fill_where(&o->where, s);
 }
 
 /* The canary of `verify` is ours and no account's. */
 static bool is_canary(const struct sw_stat *s)
 {
 	return (s->row == SW_ROW_UID || s->row == SW_ROW_MORE) && s->uid == SW_CANARY_UID;
+}
+
+static void free_texts(struct sw_stat *s)
+{
+	free((char *)s->directory);
+	free((char *)s->script);
+	free((char *)s->cgroup);
 }
 
 static int read_origins(const struct sw_stats_raw *raw, struct sw_stats *ret)
@@ -241,8 +185,7 @@ static int read_origins(const struct sw_stats_raw *raw, struct sw_stats *ret)
 		else
 			ret->origin_rows++;
 		if (is_canary(s) || !sw_stat_attempts(s)) {
-			free((char *)s->directory);
-			free((char *)s->script);
+			free_texts(s);
 			*s = (struct sw_stat){};
 			ret->n_origins--;
 		}
@@ -317,6 +260,7 @@ static void merge_origins(struct sw_stat *a, const struct sw_stat *origins, size
 	memcpy(a->last_destination, newest->last_destination, sizeof(a->last_destination));
 	a->directory = worst->directory;
 	a->script = worst->script;
+	a->cgroup = worst->cgroup;
 }
 
 /* Both arrays are in the same order: one pass over each. */
@@ -350,7 +294,9 @@ int sw_stats_build(const struct sw_stats_raw *raw, struct sw_stats *ret)
 	if ((raw->uids.n && (raw->uids.key_size != sizeof(struct sw_uid_key) ||
 			     raw->uids.value_size != sizeof(struct sw_uid_stats))) ||
 	    (raw->origins.n && (raw->origins.key_size != sizeof(struct sw_origin_key) ||
-				raw->origins.value_size != sizeof(struct sw_origin))))
+				raw->origins.value_size != sizeof(struct sw_origin))) ||
+	    (raw->cgroups.n && (raw->cgroups.key_size != sizeof(uint64_t) ||
+				raw->cgroups.value_size != sizeof(struct sw_cgroup_name))))
 		return -EINVAL;
 	memcpy(s.counters, raw->counters, sizeof(s.counters));
 	r = read_origins(raw, &s);
@@ -432,48 +378,14 @@ int sw_stats_read(const struct sw_live *l, struct sw_stats *ret)
 	r = sw_map_dump(l->map_fd[SW_MAP_UID_STATS], &raw.uids);
 	if (!r)
 		r = sw_map_dump(l->map_fd[SW_MAP_ORIGINS], &raw.origins);
+	if (!r && l->map_fd[SW_MAP_CGROUPS] >= 0)
+		r = sw_map_dump(l->map_fd[SW_MAP_CGROUPS], &raw.cgroups);
 	if (!r)
 		r = read_counters(l->map_fd[SW_MAP_COUNTERS], raw.counters);
 	if (!r)
 		r = sw_stats_build(&raw, ret);
 	sw_map_dump_free(&raw.uids);
 	sw_map_dump_free(&raw.origins);
+	sw_map_dump_free(&raw.cgroups);
 	return r;
-}
-
-const struct sw_account *sw_account_get(struct sw_accounts *c, uint32_t uid)
-{
-	struct sw_account *a = &c->slot[uid % SW_ACCOUNT_SLOTS];
-	const struct passwd *pw;
-
-	if (a->known && a->uid == uid)
-		return a;
-	free(a->user);
-	free(a->home);
-	pw = getpwuid(uid);
-	*a = (struct sw_account){
-		.known = true,
-		.uid = uid,
-		.user = pw ? strdup(pw->pw_name) : NULL,
-		.home = pw ? strdup(pw->pw_dir) : NULL,
-	};
-	return a;
-}
-
-void sw_accounts_free(struct sw_accounts *c)
-{
-	for (size_t i = 0; i < SW_ACCOUNT_SLOTS; i++) {
-		free(c->slot[i].user);
-		free(c->slot[i].home);
-	}
-	*c = (struct sw_accounts){};
-}
-
-bool sw_account_has_home(const struct sw_account *a, const char *path)
-{
-	size_t len = a->home ? strlen(a->home) : 0;
-
-	while (len > 0 && a->home[len - 1] == '/')
-		len--;
-	return len > 0 && !strncmp(path, a->home, len) && (path[len] == '/' || !path[len]);
 }

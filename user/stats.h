@@ -34,6 +34,7 @@ struct sw_stat {
 	 * NULL: not known. A directory that begins with "..." has lost its front. */
 	const char *directory;
 	const char *script;
+	const char *cgroup;	/* path below the v2 root; one that begins with "..." has lost its top */
 };
 
 struct sw_stats {
@@ -50,6 +51,7 @@ struct sw_stats {
 /* What the kernel gave, before anybody interpreted it. */
 struct sw_stats_raw {
 	struct sw_map_dump uids, origins;	/* of sw_uid_stats and sw_origins */
+	struct sw_map_dump cgroups;		/* of sw_cgroups; may be empty */
 	uint64_t counters[_SW_CTR_MAX];	/* summed over CPUs */
 	uint64_t uid_rows_max, origin_rows_max;
 	int64_t wall_ns, mono_ns;	/* both clocks, read together */
@@ -75,6 +77,9 @@ uint64_t sw_stat_offences(const struct sw_stat *s);
 /* How many distinct destinations set these cells. `full` (may be NULL): every cell is set, the
  * result is the largest estimate and the truth is anything above. */
 unsigned int sw_sketch_estimate(const uint64_t sketch[SW_SKETCH_WORDS], bool *full);
+
+/* The path that the names of a cgroup make; malloc'd, untrusted bytes. NULL without memory. */
+char *sw_cgroup_path(const struct sw_cgroup_name *n);
 
 /*
  * What a process runs, for people. `argv` are `len` bytes as the process shows them: NUL between

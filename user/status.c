@@ -4,11 +4,17 @@
 #include <grp.h>
 #include <pwd.h>
 #include <string.h>
+#include <time.h>
 
+#include "cgroup.h"
+#include "control.h"
 #include "mapread.h"
+#include "rows.h"
 #include "setup.h"
 #include "status.h"
 #include "util.h"
+
+#define NSEC_PER_SEC	1000000000ULL
 
 static char *account_name(enum sw_kind kind, uint64_t id)
 {
@@ -45,6 +51,40 @@ static int compare_exempt(const void *a, const void *b)
 	return x->id < y->id ? -1 : x->id > y->id;
 }
 
+/* Those named by path: with their id where they are there now. */
+static void read_exempt_cgroups(struct sw_status *s)
+{
+	_cleanup_free_ char *root = NULL;
+	_cleanup_close_ int fd = -1;
+	struct sw_status_exempt *grown;
+	struct sw_map_dump d;
+
+	if (s->live.map_fd[SW_MAP_CGROUP_PATHS] < 0 ||
+	    sw_map_dump(s->live.map_fd[SW_MAP_CGROUP_PATHS], &d) < 0)
+		return;
+	if (sw_cgroup_open(NULL, &fd, &root) < 0)
+		fd = -1;
+	grown = reallocarray(s->exempt, s->n_exempt + d.n + 1, sizeof(*grown));
+	for (size_t i = 0; grown && i < d.n; i++) {
+		const struct sw_cgroup_path_key *k = sw_map_key(&d, i);
+		const struct sw_cgroup_path *v = sw_map_value(&d, i);
+		uint64_t id = 0;
+
+		if (k->generation != s->live.settings.generation || !v->exempt)
+			continue;
+		sw_cgroup_find(fd, k->path, &id);
+		grown[s->n_exempt++] = (struct sw_status_exempt){
+			.kind = SW_KIND_CGROUP,
+			.id = id,
+			.name = strndup(k->path, sizeof(k->path)),
+			.why = why_text(&s->live, v->source, v->line),
+		};
+	}
+	if (grown)
+		s->exempt = grown;
+	sw_map_dump_free(&d);
+}
+
 static void read_exempt(struct sw_status *s)
 {
 	struct sw_map_dump d;
@@ -56,7 +96,7 @@ static void read_exempt(struct sw_status *s)
 		const struct sw_exempt_key *k = sw_map_key(&d, i);
 		const struct sw_exempt_val *v = sw_map_value(&d, i);
 
-		if (k->generation != s->live.settings.generation)
+		if (k->generation != s->live.settings.generation || k->kind > SW_KIND_GID)
 			continue;
 		s->exempt[s->n_exempt++] = (struct sw_status_exempt){
 			.kind = (enum sw_kind)k->kind,
@@ -65,9 +105,60 @@ static void read_exempt(struct sw_status *s)
 			.why = why_text(&s->live, v->source, v->line),
 		};
 	}
+	sw_map_dump_free(&d);
+	read_exempt_cgroups(s);
 	if (s->n_exempt)
 		qsort(s->exempt, s->n_exempt, sizeof(*s->exempt), compare_exempt);
+}
+
+/* Rows of the generation in force. */
+static size_t count_rows(const struct sw_live *l, enum sw_map_id map)
+{
+	struct sw_map_dump d;
+	size_t at, n = 0;
+	uint32_t g;
+
+	if (l->map_fd[map] < 0 || sw_map_dump(l->map_fd[map], &d) < 0)
+		return 0;
+	at = sw_rows_generation_at(l->map_fd[map]);
+	for (size_t i = 0; i < d.n; i++) {
+		memcpy(&g, (const char *)sw_map_key(&d, i) + at, sizeof(g));
+		n += g == l->settings.generation;
+	}
 	sw_map_dump_free(&d);
+	return n;
+}
+
+/* Seconds until the policy on trial is taken back; 0: none is. */
+static uint64_t read_trial(struct sw_status *s)
+{
+	struct sw_control *c;
+	struct timespec ts;
+	uint64_t now, revert;
+
+	if (!s->live.in_force || !(c = sw_control_map(s->live.map_fd[SW_MAP_CONTROL])))
+		return 0;
+	revert = c->revert_ns;
+	sw_control_unmap(c);
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	now = (uint64_t)ts.tv_sec * NSEC_PER_SEC + (uint64_t)ts.tv_nsec;
+	if (revert && revert + NSEC_PER_SEC * 60 < now)
+		sw_texts_add(&s->health.problems, "a policy is on trial whose time is over: the process that "
+			     "should have taken it back is gone; keep it with 'smtpwall apply --confirm', or "
+			     "apply another one");
+	return revert > now ? (revert - now) / NSEC_PER_SEC + 1 : revert ? 1 : 0;
+}
+
+static void read_limits(struct sw_status *s)
+{
+	s->n_rules = count_rows(&s->live, SW_MAP_ALLOW);
+	s->n_limits = count_rows(&s->live, SW_MAP_LIMITS);
+	if (s->live.map_fd[SW_MAP_USAGE] >= 0 && s->live.map_fd[SW_MAP_CONTROL] >= 0 &&
+	    sw_usage_get(&s->live, SW_KIND_SERVER, 0, &s->server) == 0)
+		sw_usage_turn(&s->server, sw_usage_hour(&s->live));
+	s->revert_s = read_trial(s);
+	if (s->live.map_fd[SW_MAP_DENIED] >= 0)
+		sw_denied_list(&s->live, &s->denied, &s->n_denied);
 }
 
 static void judge_tables(struct sw_status *s)
@@ -82,6 +173,20 @@ static void judge_tables(struct sw_status *s)
 			     "are counted together on its overflow row; verdicts are not affected; raise "
 			     "[tables] origins and start afresh with 'smtpwall off' and 'smtpwall apply'",
 			     (unsigned long long)s->stats.origin_rows_max, (unsigned long long)s->stats.origin_overflow);
+	if (s->stats.counters[SW_CTR_USAGE_FULL])
+		sw_texts_add(&s->health.problems, "the table of limits is full: %llu connects were limited "
+			     "because they could not be counted; raise [tables] uids and start afresh with "
+			     "'smtpwall off' and 'smtpwall apply'",
+			     (unsigned long long)s->stats.counters[SW_CTR_USAGE_FULL]);
+	if (s->stats.counters[SW_CTR_DENIED_FULL])
+		sw_texts_add(&s->health.problems, "the table of temporary denies is full: %llu accounts that "
+			     "exceeded a limit are not denied for a time; raise [tables] uids and start "
+			     "afresh with 'smtpwall off' and 'smtpwall apply'",
+			     (unsigned long long)s->stats.counters[SW_CTR_DENIED_FULL]);
+	if (s->stats.counters[SW_CTR_CGROUP_FULL])
+		sw_texts_add(&s->health.problems, "%llu cgroups of the policy found no room when they were "
+			     "made, and are denied; run 'smtpwall apply'",
+			     (unsigned long long)s->stats.counters[SW_CTR_CGROUP_FULL]);
 	if (s->stats.counters[SW_CTR_UNCOUNTED])
 		sw_texts_add(&s->health.problems, "%llu counts found no row at all; run 'smtpwall apply' to "
 			     "put the overflow rows back",
@@ -104,6 +209,7 @@ int sw_status_read(const struct sw_options *o, struct sw_status *ret)
 	}
 	sw_health_check(&o->target, &s.live, &s.health);
 	read_exempt(&s);
+	read_limits(&s);
 	r = sw_stats_read(&s.live, &s.stats);
 	if (r < 0 && r != -ENOENT)
 		sw_texts_add(&s.health.problems, "the counters cannot be read: %s", strerror(-r));
@@ -120,6 +226,7 @@ void sw_status_free(struct sw_status *s)
 		free(s->exempt[i].why);
 	}
 	free(s->exempt);
+	free(s->denied);
 	sw_stats_free(&s->stats);
 	sw_texts_free(&s->conflicts);
 	sw_health_free(&s->health);

@@ -9,11 +9,12 @@
 #include "policy.h"
 #include "probe.h"
 #include "stats.h"
+#include "usage.h"
 
 struct sw_status_exempt {
 	enum sw_kind kind;
-	uint64_t id;
-	char *name;	/* NULL: no such account any more, or a cgroup that is gone */
+	uint64_t id;	/* 0: a cgroup that is not there now */
+	char *name;	/* of a cgroup its path; NULL: no such account any more */
 	char *why;	/* "FILE:LINE" or the source as a sentence */
 };
 
@@ -25,6 +26,12 @@ struct sw_status {
 	struct sw_status_exempt *exempt;
 	size_t n_exempt;
 	struct sw_stats stats;	/* empty when nothing is in force */
+	size_t n_rules;		/* rows of allow rules: one each address and port */
+	size_t n_limits;	/* accounts and groups with a limit of their own */
+	struct sw_usage server;	/* how much of the whole server's limit is used */
+	struct sw_denied_row *denied;	/* temporary denies */
+	size_t n_denied;
+	uint64_t revert_s;	/* the policy takes itself back in so many seconds; 0: it stays */
 };
 
 /* SW_EXIT_GOOD and `ret` (free it with sw_status_free()), or an exit status after one error was

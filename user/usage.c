@@ -46,6 +46,56 @@ void sw_usage_turn(struct sw_usage *u, uint32_t hour)
 	u->hour = hour;
 }
 
+static int make(int fd, enum sw_kind kind, uint64_t id)
+{
+	const struct sw_usage_key key = { id, kind, SW_CHANNEL_DIRECT };
+	const struct sw_usage empty = {};
+
+	return bpf_map_update_elem(fd, &key, &empty, BPF_NOEXIST) < 0 && errno != EEXIST ? -errno : 0;
+}
+
+static bool is_limited(const struct sw_allow_rule *r)
+{
+	return r->quota.per_hour != SW_UNLIMITED || r->quota.per_day != SW_UNLIMITED;
+}
+
+int sw_usage_make(int fd, const struct sw_policy *p)
+{
+	int r = make(fd, SW_KIND_SERVER, 0);
+
+	for (size_t i = 0; i < p->n_rules && !r; i++)
+		if (is_limited(&p->rules[i]))
+			r = make(fd, SW_KIND_RULE, p->rules[i].id);
+	return r;
+}
+
+static bool has_rule(const struct sw_policy *p, uint64_t id)
+{
+	for (size_t i = 0; i < p->n_rules; i++)
+		if (p->rules[i].id == id && is_limited(&p->rules[i]))
+			return true;
+	return false;
+}
+
+int sw_usage_prune(int fd, const struct sw_policy *p)
+{
+	struct sw_map_dump d;
+	int r = sw_map_dump(fd, &d);
+
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < d.n && !r; i++) {
+		struct sw_usage_key key;
+
+		memcpy(&key, sw_map_key(&d, i), sizeof(key));
+		if (key.kind == SW_KIND_RULE && !has_rule(p, key.id) &&
+		    bpf_map_delete_elem(fd, &key) < 0 && errno != ENOENT)
+			r = -errno;
+	}
+	sw_map_dump_free(&d);
+	return r;
+}
+
 int sw_usage_get(const struct sw_live *l, enum sw_kind kind, uint64_t id, struct sw_usage *ret)
 {
 	const struct sw_usage_key key = { id, kind, SW_CHANNEL_DIRECT };
@@ -63,7 +113,7 @@ int sw_usage_reset(const struct sw_live *l, enum sw_kind kind, uint64_t id)
 	return 0;
 }
 
-/* First the row, then the word that says there is one. */
+/* First the row, then the word that says there is one: see clear_word(). */
 int sw_deny_uid(const struct sw_live *l, uint32_t uid, uint32_t seconds, enum sw_denied_by by)
 {
 	struct sw_control *c = sw_control_map(l->map_fd[SW_MAP_CONTROL]);
@@ -71,43 +121,45 @@ int sw_deny_uid(const struct sw_live *l, uint32_t uid, uint32_t seconds, enum sw
 
 	if (!c)
 		return -errno;
-	d.until_ns = d.since_ns + seconds * NSEC_PER_SEC;
+	d.until_ns = seconds ? d.since_ns + seconds * NSEC_PER_SEC : UINT64_MAX;
 	if (bpf_map_update_elem(l->map_fd[SW_MAP_DENIED], &uid, &d, BPF_ANY) < 0) {
 		int r = -errno;
 
 		sw_control_unmap(c);
 		return r;
 	}
-	__atomic_store_n(&c->any_denied, 1, __ATOMIC_SEQ_CST);
+	__atomic_fetch_add(&c->denies, 1, __ATOMIC_SEQ_CST);
 	sw_control_unmap(c);
 	return 0;
 }
 
-/* The word is cleared before the map is looked at once more: a deny that comes meanwhile sets it
- * again, or is found here. */
-static int clear_word(const struct sw_live *l)
+/* The word goes to 0 only if no deny came since it was read, before the map was looked at: whoever
+ * denies writes the row first and then adds to the word. */
+static int clear_word(struct sw_control *c, int fd, uint32_t before)
 {
-	struct sw_control *c = sw_control_map(l->map_fd[SW_MAP_CONTROL]);
 	uint32_t uid;
 
-	if (!c)
+	if (bpf_map_get_next_key(fd, NULL, &uid) == 0)
+		return 0;
+	if (errno != ENOENT)
 		return -errno;
-	__atomic_store_n(&c->any_denied, 0, __ATOMIC_SEQ_CST);
-	if (bpf_map_get_next_key(l->map_fd[SW_MAP_DENIED], NULL, &uid) == 0 || errno != ENOENT)
-		__atomic_store_n(&c->any_denied, 1, __ATOMIC_SEQ_CST);
-	sw_control_unmap(c);
+	__atomic_compare_exchange_n(&c->denies, &before, 0, false, __ATOMIC_SEQ_CST,
+				    __ATOMIC_SEQ_CST);
 	return 0;
 }
 
 int sw_deny_release(const struct sw_live *l, uint32_t uid)
 {
-	uint32_t first;
+	struct sw_control *c = sw_control_map(l->map_fd[SW_MAP_CONTROL]);
+	int fd = l->map_fd[SW_MAP_DENIED], r;
+	uint32_t before;
 
-	if (bpf_map_delete_elem(l->map_fd[SW_MAP_DENIED], &uid) < 0)
+	if (!c)
 		return -errno;
-	if (bpf_map_get_next_key(l->map_fd[SW_MAP_DENIED], NULL, &first) == 0)
-		return 0;
-	return clear_word(l);
+	before = __atomic_load_n(&c->denies, __ATOMIC_SEQ_CST);
+	r = bpf_map_delete_elem(fd, &uid) < 0 ? -errno : clear_word(c, fd, before);
+	sw_control_unmap(c);
+	return r;
 }
 
 int sw_denied_list(const struct sw_live *l, struct sw_denied_row **ret, size_t *ret_n)
@@ -131,7 +183,8 @@ int sw_denied_list(const struct sw_live *l, struct sw_denied_row **ret, size_t *
 			continue;
 		row[n++] = (struct sw_denied_row){
 			.uid = uid,
-			.left_s = (denied.until_ns - now + NSEC_PER_SEC - 1) / NSEC_PER_SEC,
+			.left_s = denied.until_ns == UINT64_MAX ? UINT64_MAX :
+				  (denied.until_ns - now + NSEC_PER_SEC - 1) / NSEC_PER_SEC,
 			.by = (enum sw_denied_by)denied.by,
 		};
 	}
@@ -143,25 +196,48 @@ int sw_denied_list(const struct sw_live *l, struct sw_denied_row **ret, size_t *
 	return 0;
 }
 
+static bool is_old(const struct sw_denied *d, uint64_t now)
+{
+	return d->until_ns < now && now - d->until_ns > HOUR * NSEC_PER_SEC;
+}
+
+/* A deny may come while its old row is taken out: then it goes in again. */
+static int remove_row(int fd, uint32_t uid, uint64_t now)
+{
+	struct sw_denied gone;
+
+	if (bpf_map_lookup_and_delete_elem(fd, &uid, &gone) < 0)
+		return errno == ENOENT ? 0 : -errno;
+	if (!is_old(&gone, now) && bpf_map_update_elem(fd, &uid, &gone, BPF_NOEXIST) < 0 &&
+	    errno != EEXIST)
+		return -errno;
+	return 0;
+}
+
 int sw_denied_prune(const struct sw_live *l)
 {
+	struct sw_control *c = sw_control_map(l->map_fd[SW_MAP_CONTROL]);
+	int fd = l->map_fd[SW_MAP_DENIED], r;
 	uint64_t now = mono_ns();
-	struct sw_map_dump d;
-	size_t gone = 0;
-	int r = sw_map_dump(l->map_fd[SW_MAP_DENIED], &d);
+	struct sw_map_dump d = {};
+	uint32_t before;
 
-	if (r < 0)
-		return r;
-	for (size_t i = 0; i < d.n; i++) {
+	if (!c)
+		return -errno;
+	before = __atomic_load_n(&c->denies, __ATOMIC_SEQ_CST);
+	r = before ? sw_map_dump(fd, &d) : 1;
+	for (size_t i = 0; !r && i < d.n; i++) {
 		struct sw_denied denied;
+		uint32_t uid;
 
 		memcpy(&denied, sw_map_value(&d, i), sizeof(denied));
-		if (denied.until_ns + HOUR * NSEC_PER_SEC >= now)
-			continue;
-		if (bpf_map_delete_elem(l->map_fd[SW_MAP_DENIED], sw_map_key(&d, i)) == 0)
-			gone++;
+		memcpy(&uid, sw_map_key(&d, i), sizeof(uid));
+		if (is_old(&denied, now))
+			r = remove_row(fd, uid, now);
 	}
-	r = gone && gone == d.n ? clear_word(l) : 0;
 	sw_map_dump_free(&d);
-	return r;
+	if (!r)
+		r = clear_word(c, fd, before);
+	sw_control_unmap(c);
+	return r > 0 ? 0 : r;
 }

@@ -103,7 +103,7 @@ static void test_table(void **state)
 	static const struct sw_column cols[] = {
 		{ .title = "USER" },
 		{ .title = "N", .right = true, .loud = true },
-		{ .title = "ZERO", .right = true, .hide_zero = true },
+		{ .title = "ZERO", .right = true, .hide_empty = true },
 		{ .title = "MAYBE", .drop = 1 },
 		{ .title = "FIRST", .drop = 2 },
 		{ .title = "PATH", .min = 8 },
@@ -310,12 +310,13 @@ static void test_report_machine(void **state)
 	tsv = report(&f, SW_FORMAT_TSV, 4);
 	assert_string_equal(tsv,
 		"4100000001\t\t\t0\tnone\t/x\\x1b\tm.php\t8\t1\t5\t0\t0\t0\t2\t0\t1411\t0\t0\t0\t"
-		"1970-01-12T13:46:40Z\t1970-01-24T03:33:20Z\t[2001:db8::1]:25\taccount\n"
+		"1970-01-12T13:46:40Z\t1970-01-24T03:33:20Z\t[2001:db8::1]:25\taccount\t\t\n"
 		"\t(kernel)\t\t0\tnone\t\t\t4\t0\t4\t0\t0\t0\t0\t0\t0\t0\t0\t0\t"
-		"1970-01-12T13:46:43Z\t1970-01-24T03:33:22Z\t\tkernel\n");
+		"1970-01-12T13:46:43Z\t1970-01-24T03:33:22Z\t\tkernel\t\t\n");
 	assert_int_equal(strncmp(csv, "uid,user,domain,domains,source,directory,script,attempts,"
 		"allowed,denied,would_deny,limited,redirected,local,sendmail,destinations,"
-		"bytes_sent,established,failed,first_seen,last_seen,last_destination,row\r\n"
+		"bytes_sent,established,failed,first_seen,last_seen,last_destination,row,"
+		"container,cgroup\r\n"
 		"4100000001,,,0,none,/x\\x1b,m.php,8,1,5,", 240), 0);
 }
 
@@ -335,13 +336,13 @@ static void test_report_json(void **state)
 		"\"redirected\":0,\"local\":2,\"sendmail\":0,\"destinations\":1411,\"bytes_sent\":0,"
 		"\"established\":0,\"failed\":0,\"first_seen\":\"1970-01-12T13:46:40Z\","
 		"\"last_seen\":\"1970-01-24T03:33:20Z\",\"last_destination\":\"[2001:db8::1]:25\","
-		"\"row\":\"account\"},{\"uid\":null,\"user\":\"(kernel)\",\"domain\":null,"
+		"\"row\":\"account\",\"container\":null,\"cgroup\":null},{\"uid\":null,\"user\":\"(kernel)\",\"domain\":null,"
 		"\"domains\":0,\"source\":\"none\",\"directory\":null,\"script\":null,\"attempts\":4,"
 		"\"allowed\":0,\"denied\":4,\"would_deny\":0,\"limited\":0,\"redirected\":0,"
 		"\"local\":0,\"sendmail\":0,\"destinations\":0,\"bytes_sent\":0,\"established\":0,"
 		"\"failed\":0,\"first_seen\":\"1970-01-12T13:46:43Z\","
 		"\"last_seen\":\"1970-01-24T03:33:22Z\",\"last_destination\":null,"
-		"\"row\":\"kernel\"}]}\n");
+		"\"row\":\"kernel\",\"container\":null,\"cgroup\":null}]}\n");
 }
 
 static void test_report_table(void **state)
