@@ -160,10 +160,16 @@ SW_INLINE void sw_refuse(const volatile struct sw_settings *set, struct sw_decis
 	d->slot = observe ? SW_N_WOULD_DENY : slot;
 }
 
+SW_INLINE bool sw_flow_is_v4(const struct sw_flow *f)
+{
+	return !f->addr[0] && !f->addr[1] && f->addr[2] == sw_htonl(0xffff);
+}
+
 /* Mode redirect, and nothing allows this connect: only port 25, and only where the mail server
- * can be reached. */
-SW_INLINE bool sw_may_redirect(struct sw_env *env, const struct sw_ids *ids,
-			       const struct sw_flow *f, struct sw_decision *d)
+ * can be reached. IPv4 stays IPv4, so a mail server with an IPv6 address alone is not there. */
+SW_INLINE bool sw_may_redirect(struct sw_env *env, const volatile struct sw_settings *set,
+			       const struct sw_ids *ids, const struct sw_flow *f,
+			       struct sw_decision *d)
 {
 	if (f->port != 25 || d->reason == SW_BY_KTHREAD || !sw_env_in_host(env))
 		return false;
@@ -175,7 +181,7 @@ SW_INLINE bool sw_may_redirect(struct sw_env *env, const struct sw_ids *ids,
 		d->reason = SW_BY_DEVICE;
 		return false;
 	}
-	return true;
+	return set->redirect4 || !sw_flow_is_v4(f);
 }
 
 /*
@@ -223,7 +229,7 @@ SW_INLINE void sw_decide(struct sw_env *env, const volatile struct sw_settings *
 			return;
 		}
 	}
-	if (set->mode == SW_MODE_REDIRECT && sw_may_redirect(env, &ids, f, d)) {
+	if (set->mode == SW_MODE_REDIRECT && sw_may_redirect(env, set, &ids, f, d)) {
 		d->verdict = SW_REDIRECT;
 		d->slot = SW_N_REDIRECTED;
 		return;

@@ -173,8 +173,8 @@ SW_INLINE bool sw_env_take(struct sw_env *env, __u32 kind, __u64 id, struct sw_q
 
 	if (kind == SW_KIND_UID)
 		env->counted_account = counted;
-	else
-		env->counted_rule = counted;	/* the server's, taken last, never goes back */
+	else if (kind == SW_KIND_RULE)	/* the server's, taken last, never goes back */
+		env->counted_rule = counted;
 	return counted != 0;
 }
 
@@ -190,7 +190,7 @@ SW_INLINE bool sw_env_denied_now(struct sw_env *env, __u32 uid)
 	struct sw_control *c = bpf_map_lookup_elem(&sw_control, &zero);
 	struct sw_denied *d;
 
-	if (c && !c->denies)
+	if (c && c->denies == c->denies_gone)
 		return false;
 	d = bpf_map_lookup_elem(&sw_denied, &uid);
 	return d && bpf_ktime_get_ns() < d->until_ns;

@@ -369,10 +369,11 @@ struct sw_control {
 	__u32 event_burst;	/* events of one UID that may come at once */
 	__u64 local_filter[SW_LOCAL_WORDS];	/* an address of sw_local has its bit set */
 	struct sw_zone zone[SW_ZONES];	/* the changes of local time to come, in order */
-	__u32 denies;		/* 0: sw_denied is empty and need not be asked; each deny adds one */
+	__u32 denies;		/* each temporary deny adds one, after its row is there */
+	__u32 denies_gone;	/* what `denies` was when sw_denied was empty: equal, nobody is denied */
 	__u32 confirmed;	/* the generation that `apply --confirm` was told to keep */
 	__u64 revert_ns;	/* CLOCK_MONOTONIC when it takes itself back; 0: it stays */
-	__u8  spare[3872];
+	__u8  spare[3864];
 };
 SW_ABI_SIZE(struct sw_control, 4096);
 

@@ -297,7 +297,7 @@ int sw_container_describe(const char *path, char *buf, size_t len)
 		put_pod(&t, &r);
 	else if (r.kind)
 		put_words(&t, r.kind, r.name);
-	if (!t.used && !t.cut)
+	if (!t.used)
 		put(&t, part_of(path));
 	if (len)
 		buf[t.used] = '\0';

@@ -164,6 +164,17 @@ int sw_pins_put_aside(const char *dir, const char *name, int fd)
 	return bpf_obj_pin(fd, aside) < 0 ? -errno : 0;
 }
 
+int sw_pins_get_aside(const char *dir, const char *name)
+{
+	_cleanup_free_ char *aside = aside_path(dir, name);
+	int fd;
+
+	if (!aside)
+		return -ENOMEM;
+	fd = bpf_obj_get(aside);
+	return fd < 0 ? -errno : fd;
+}
+
 int sw_pins_move_in(const char *dir, const char *name)
 {
 	_cleanup_free_ char *path = NULL, *aside = aside_path(dir, name);

@@ -40,7 +40,8 @@ uint64_t sw_stat_attempts(const struct sw_stat *s)
 
 uint64_t sw_stat_offences(const struct sw_stat *s)
 {
-	return s->n[SW_N_DENIED] + s->n[SW_N_WOULD_DENY] + s->n[SW_N_LIMITED];
+	return s->n[SW_N_DENIED] + s->n[SW_N_WOULD_DENY] + s->n[SW_N_LIMITED] +
+	       s->n[SW_N_REDIRECTED];
 }
 
 /* The offset between the clocks is that of this moment: one remembered from an earlier one would

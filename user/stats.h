@@ -71,7 +71,7 @@ void sw_stats_free(struct sw_stats *s);
 /* All attempts of a row. */
 uint64_t sw_stat_attempts(const struct sw_stat *s);
 
-/* Those that make an offender: denied, would be denied, limited. */
+/* Those that make an offender: denied, would be denied, limited, redirected. */
 uint64_t sw_stat_offences(const struct sw_stat *s);
 
 /* How many distinct destinations set these cells. `full` (may be NULL): every cell is set, the

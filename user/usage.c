@@ -133,8 +133,9 @@ int sw_deny_uid(const struct sw_live *l, uint32_t uid, uint32_t seconds, enum sw
 	return 0;
 }
 
-/* The word goes to 0 only if no deny came since it was read, before the map was looked at: whoever
- * denies writes the row first and then adds to the word. */
+/* `before` was read from c->denies before the map was looked at, and whoever denies writes the row
+ * first and then adds to that word. So a deny that came meanwhile leaves the two words different,
+ * and one that was read is seen in the map. Storing an old value only costs lookups. */
 static int clear_word(struct sw_control *c, int fd, uint32_t before)
 {
 	uint32_t uid;
@@ -143,8 +144,7 @@ static int clear_word(struct sw_control *c, int fd, uint32_t before)
 		return 0;
 	if (errno != ENOENT)
 		return -errno;
-	__atomic_compare_exchange_n(&c->denies, &before, 0, false, __ATOMIC_SEQ_CST,
-				    __ATOMIC_SEQ_CST);
+	__atomic_store_n(&c->denies_gone, before, __ATOMIC_SEQ_CST);
 	return 0;
 }
 
@@ -225,7 +225,7 @@ int sw_denied_prune(const struct sw_live *l)
 	if (!c)
 		return -errno;
 	before = __atomic_load_n(&c->denies, __ATOMIC_SEQ_CST);
-	r = before ? sw_map_dump(fd, &d) : 1;
+	r = before != c->denies_gone ? sw_map_dump(fd, &d) : 1;
 	for (size_t i = 0; !r && i < d.n; i++) {
 		struct sw_denied denied;
 		uint32_t uid;
