@@ -44,6 +44,8 @@ static __always_inline int sw_connect(struct bpf_sock_addr *ctx, const struct sw
 	if (d.verdict != SW_ALLOW) {
 		sw_after_limit(&d);
 		sw_count_dest(f, &d, account, now);
+		if (d.charge.row == SW_ROW_UID)
+			sw_count_hour(d.charge.uid);
 		sw_remember_cgroup();
 		if (sw_throttled(account, now))
 			sw_bump(SW_CTR_EVENTS_THROTTLED);

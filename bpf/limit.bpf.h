@@ -8,10 +8,8 @@
 #define SW_LIMIT_BPF_H
 
 #include "decide.bpf.h"
+#include "hours.bpf.h"
 #include "identity.bpf.h"
-
-#define SW_HOUR_S	3600
-#define SW_NSEC_PER_SEC	1000000000ULL
 
 SW_INLINE bool sw_env_rule(struct sw_env *env, __u32 kind, __u32 who, const struct sw_flow *f,
 			   struct sw_rule *rule)
@@ -71,22 +69,6 @@ SW_INLINE bool sw_env_limit(struct sw_env *env, __u32 kind, __u64 id, struct sw_
 		return false;
 	*quota = limit->quota;
 	return true;
-}
-
-/* Hours of local time since 1970. The control page knows the changes of local time to come. */
-SW_INLINE __u32 sw_local_hour(void)
-{
-	__u64 now = bpf_ktime_get_ns(), offset = 0;
-	__u32 zero = 0;
-	struct sw_control *c = bpf_map_lookup_elem(&sw_control, &zero);
-
-	if (!c)
-		return 0;
-	now = (now + c->wall_offset_ns) / SW_NSEC_PER_SEC;
-	for (int i = 0; i < SW_ZONES; i++)
-		if (now >= c->zone[i].from_s)
-			offset = c->zone[i].offset_s;
-	return (now + offset) / SW_HOUR_S;
 }
 
 /* The row of a limit's window, made at first sight. */

@@ -168,6 +168,19 @@ struct sw_dest {
 };
 SW_ABI_SIZE(struct sw_dest, 32);
 
+/* sw_hours: when an account's attempts that were not simply allowed were made. */
+#define SW_HOURS	64	/* power of two */
+struct sw_hours {
+#ifdef __bpf__
+	struct bpf_spin_lock lock;
+#else
+	__u32 lock;
+#endif
+	__u32 newest;		/* hours of local time since 1970; of hour h the count is n[h % SW_HOURS] */
+	__u32 n[SW_HOURS];	/* of `newest` and the SW_HOURS - 1 before it */
+};
+SW_ABI_SIZE(struct sw_hours, 264);
+
 /* sw_cgroups: names of cgroups that offended, by id, so that a container can still be named when
  * it is gone. name[0] is the cgroup's own, name[1] its parent's; empty at the root. */
 #define SW_CGROUP_NAMES		4

@@ -86,6 +86,7 @@ int sw_apply_load(struct sw_session *s)
 	l.max_entries[SW_MAP_UID_STATS] = s->policy->max_uids;
 	l.max_entries[SW_MAP_USAGE] = s->policy->max_uids + (uint32_t)s->policy->n_rules + 1;
 	l.max_entries[SW_MAP_DENIED] = s->policy->max_uids;
+	l.max_entries[SW_MAP_HOURS] = s->policy->max_uids;
 	l.max_entries[SW_MAP_ORIGINS] = s->policy->max_origins;
 	l.max_entries[SW_MAP_DESTS] = s->policy->max_origins;
 	l.max_entries[SW_MAP_EVENTS] = s->policy->event_buffer;

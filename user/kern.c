@@ -37,6 +37,7 @@ const char *const sw_map_names[_SW_MAP_MAX] = {
 	[SW_MAP_LOCAL] = "sw_local",	     [SW_MAP_UID_STATS] = "sw_uid_stats",
 	[SW_MAP_ORIGINS] = "sw_origins",     [SW_MAP_EVENTS] = "sw_events",
 	[SW_MAP_COUNTERS] = "sw_counters",   [SW_MAP_CONTROL] = "sw_control",
+	[SW_MAP_HOURS] = "sw_hours",
 	[SW_MAP_DESTS] = "sw_dests",	     [SW_MAP_CGROUPS] = "sw_cgroups",
 	[SW_MAP_ALLOW] = "sw_allow",	     [SW_MAP_LIMITS] = "sw_limits",
 	[SW_MAP_USAGE] = "sw_usage",	     [SW_MAP_DENIED] = "sw_denied",

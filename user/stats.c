@@ -283,6 +283,37 @@ static void join(struct sw_stats *s)
 	}
 }
 
+static int compare_uid(const void *a, const void *b)
+{
+	const struct sw_stat *x = a, *y = b;
+
+	return x->uid < y->uid ? -1 : x->uid > y->uid;
+}
+
+/* Accounts are in order: those of ordinary rows lead. */
+static int read_hours(const struct sw_stats_raw *raw, struct sw_stats *s)
+{
+	const struct sw_map_dump *d = &raw->hours;
+	size_t n = 0;
+
+	s->hours = calloc(d->n + 1, sizeof(*s->hours));
+	if (!s->hours)
+		return -ENOMEM;
+	while (n < s->n_accounts && s->accounts[n].row == SW_ROW_UID)
+		n++;
+	for (size_t i = 0; i < d->n; i++) {
+		struct sw_stat key = { .row = SW_ROW_UID }, *account;
+
+		memcpy(&key.uid, sw_map_key(d, i), sizeof(key.uid));
+		account = bsearch(&key, s->accounts, n, sizeof(key), compare_uid);
+		if (!account)
+			continue;
+		memcpy(&s->hours[s->n_hours], sw_map_value(d, i), sizeof(*s->hours));
+		account->hours = &s->hours[s->n_hours++];
+	}
+	return 0;
+}
+
 int sw_stats_build(const struct sw_stats_raw *raw, struct sw_stats *ret)
 {
 	struct sw_stats s = {
@@ -296,6 +327,8 @@ int sw_stats_build(const struct sw_stats_raw *raw, struct sw_stats *ret)
 			     raw->uids.value_size != sizeof(struct sw_uid_stats))) ||
 	    (raw->origins.n && (raw->origins.key_size != sizeof(struct sw_origin_key) ||
 				raw->origins.value_size != sizeof(struct sw_origin))) ||
+	    (raw->hours.n && (raw->hours.key_size != sizeof(uint32_t) ||
+			      raw->hours.value_size != sizeof(struct sw_hours))) ||
 	    (raw->cgroups.n && (raw->cgroups.key_size != sizeof(uint64_t) ||
 				raw->cgroups.value_size != sizeof(struct sw_cgroup_name))))
 		return -EINVAL;
@@ -310,8 +343,12 @@ int sw_stats_build(const struct sw_stats_raw *raw, struct sw_stats *ret)
 	qsort(s.origins, s.n_origins, sizeof(*s.origins), compare_account);
 	qsort(s.accounts, s.n_accounts, sizeof(*s.accounts), compare_account);
 	join(&s);
-	*ret = s;
-	return 0;
+	r = read_hours(raw, &s);
+	if (r < 0)
+		sw_stats_free(&s);
+	else
+		*ret = s;
+	return r;
 }
 
 void sw_stats_free(struct sw_stats *s)
@@ -322,6 +359,7 @@ void sw_stats_free(struct sw_stats *s)
 	}
 	free(s->origins);
 	free(s->accounts);
+	free(s->hours);
 	*s = (struct sw_stats){};
 }
 
@@ -379,6 +417,8 @@ int sw_stats_read(const struct sw_live *l, struct sw_stats *ret)
 	r = sw_map_dump(l->map_fd[SW_MAP_UID_STATS], &raw.uids);
 	if (!r)
 		r = sw_map_dump(l->map_fd[SW_MAP_ORIGINS], &raw.origins);
+	if (!r && l->map_fd[SW_MAP_HOURS] >= 0)
+		r = sw_map_dump(l->map_fd[SW_MAP_HOURS], &raw.hours);
 	if (!r && l->map_fd[SW_MAP_CGROUPS] >= 0)
 		r = sw_map_dump(l->map_fd[SW_MAP_CGROUPS], &raw.cgroups);
 	if (!r)
@@ -388,5 +428,6 @@ int sw_stats_read(const struct sw_live *l, struct sw_stats *ret)
 	sw_map_dump_free(&raw.uids);
 	sw_map_dump_free(&raw.origins);
 	sw_map_dump_free(&raw.cgroups);
+	sw_map_dump_free(&raw.hours);
 	return r;
 }

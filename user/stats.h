@@ -34,6 +34,7 @@ struct sw_stat {
 	 * NULL: not known. A directory that begins with "..." has lost its front. */
 	const char *directory;
 	const char *script;
+	const struct sw_hours *hours;	/* of an account: attempts by the hour; NULL: none */
 	const char *cgroup;	/* path below the v2 root; one that begins with "..." has lost its top */
 };
 
@@ -43,6 +44,8 @@ struct sw_stats {
 	size_t n_accounts, n_origins;	/* without rows that have counted nothing */
 	uint64_t counters[_SW_CTR_MAX];
 	/* Occupancy; the overflow rows are ours and not counted. */
+	struct sw_hours *hours;		/* n_hours of them, for sw_stat.hours */
+	size_t n_hours;
 	uint64_t uid_rows, uid_rows_max, origin_rows, origin_rows_max;
 	uint64_t uid_overflow, origin_overflow;	/* attempts on the overflow rows */
 	time_t now;			/* of the reading */
@@ -51,7 +54,7 @@ struct sw_stats {
 /* What the kernel gave, before anybody interpreted it. */
 struct sw_stats_raw {
 	struct sw_map_dump uids, origins;	/* of sw_uid_stats and sw_origins */
-	struct sw_map_dump cgroups;		/* of sw_cgroups; may be empty */
+	struct sw_map_dump cgroups, hours;	/* of sw_cgroups, sw_hours; may be empty */
 	uint64_t counters[_SW_CTR_MAX];	/* summed over CPUs */
 	uint64_t uid_rows_max, origin_rows_max;
 	int64_t wall_ns, mono_ns;	/* both clocks, read together */

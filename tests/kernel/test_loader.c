@@ -294,16 +294,19 @@ static bool close_on_exec(int dir, const char *fd, bool *ret)
 	return true;
 }
 
-/* A public file is no secret: libbpf opens the kernel's type information like that. */
-static void note_leak(pid_t pid, const char *fd, struct census *c)
+/* A public file is no secret: libbpf opens the kernel's type information like that. By now the number
+ * may be another file's: it has to be open, and without the flag, before and after it is named. */
+static void note_leak(pid_t pid, const char *fd, int fdinfo, struct census *c)
 {
 	char path[300], target[256];
+	bool cloexec;
 	ssize_t n;
 
 	snprintf(path, sizeof(path), "/proc/%d/fd/%s", (int)pid, fd);
 	n = readlink(path, target, sizeof(target) - 1);
 	target[n > 0 ? n : 0] = '\0';
-	if (n > 0 && strcmp(target, "/sys/kernel/btf/vmlinux") != 0)
+	if (n > 0 && strcmp(target, "/sys/kernel/btf/vmlinux") != 0 &&
+	    close_on_exec(fdinfo, fd, &cloexec) && !cloexec)
 		memcpy(c->leaked, target, (size_t)n + 1);
 }
 
@@ -323,7 +326,7 @@ static void take_census(pid_t pid, struct census *c)
 			continue;
 		c->seen++;
 		if (!cloexec)
-			note_leak(pid, e->d_name, c);
+			note_leak(pid, e->d_name, dirfd(d), c);
 	}
 	if (d)
 		closedir(d);
