@@ -386,7 +386,9 @@ struct sw_control {
 	__u32 denies_gone;	/* what `denies` was when sw_denied was empty: equal, nobody is denied */
 	__u32 confirmed;	/* the generation that `apply --confirm` was told to keep */
 	__u64 revert_ns;	/* CLOCK_MONOTONIC when it takes itself back; 0: it stays */
-	__u8  spare[3864];
+	__u32 before;		/* with revert_ns: the generation that comes back; its rows stay */
+	__u32 guardian;		/* the process that waits for the time; 0: not known */
+	__u8  spare[3856];
 };
 SW_ABI_SIZE(struct sw_control, 4096);
 

@@ -126,18 +126,34 @@ int sw_apply_delete_rows(const struct sw_session *s, bool keep)
 	return r;
 }
 
+/* While a policy is on trial: the generation that may come back. 0: none. */
+static uint32_t held_generation(const struct sw_live *l)
+{
+	struct sw_control *c = sw_control_map(l->map_fd[SW_MAP_CONTROL]);
+	uint32_t held = 0;
+
+	if (!c)
+		return 0;
+	if (__atomic_load_n(&c->revert_ns, __ATOMIC_SEQ_CST))
+		held = __atomic_load_n(&c->before, __ATOMIC_SEQ_CST);
+	sw_control_unmap(c);
+	return held;
+}
+
 /* Rows of applies that were killed before they came into force, or before they removed the old
  * ones. Left alone they would fill the tables, and no apply could write its own any more. */
 int sw_apply_delete_strays(const struct sw_session *s)
 {
 	const struct sw_live *l = &s->live;
-	uint32_t used[_SW_HOOK_MAX];
+	uint32_t used[_SW_HOOK_MAX + 1], held = held_generation(l);
 	size_t n = 0;
 	int r = 0;
 
 	for (int i = 0; i < _SW_HOOK_MAX; i++)
 		if (l->link[i].ours)
 			used[n++] = l->link[i].settings.generation;
+	if (n && held)
+		used[n++] = held;
 	for (size_t i = 0; i < SW_APPLY_N_KEYED && !r; i++) {
 		int fd = l->map_fd[sw_apply_keyed[i]];
 

@@ -129,22 +129,40 @@ static size_t count_rows(const struct sw_live *l, enum sw_map_id map)
 	return n;
 }
 
+/* Whether the process that waits for the end of a trial is there. */
+static bool is_waiting(uint32_t pid)
+{
+	_cleanup_fclose_ FILE *f = NULL;
+	_cleanup_free_ char *path = NULL;
+	char comm[SW_COMM_LEN] = "", state = 'Z';
+
+	if (asprintf(&path, "/proc/%u/stat", pid) < 0) {
+		path = NULL;
+		return true;
+	}
+	f = fopen(path, "re");
+	return f && fscanf(f, "%*d (%15[^)]) %c", comm, &state) == 2 && state != 'Z' &&
+	       !strncmp(comm, "smtpwall", strlen("smtpwall"));
+}
+
 /* Seconds until the policy on trial is taken back; 0: none is. */
 static uint64_t read_trial(struct sw_status *s)
 {
 	struct sw_control *c;
 	struct timespec ts;
 	uint64_t now, revert;
+	uint32_t guardian;
 
 	if (!s->live.in_force || !(c = sw_control_map(s->live.map_fd[SW_MAP_CONTROL])))
 		return 0;
 	revert = c->revert_ns;
+	guardian = c->guardian;
 	sw_control_unmap(c);
 	clock_gettime(CLOCK_MONOTONIC, &ts);
 	now = (uint64_t)ts.tv_sec * NSEC_PER_SEC + (uint64_t)ts.tv_nsec;
-	if (revert && revert + NSEC_PER_SEC * 60 < now)
-		sw_texts_add(&s->health.problems, "a policy is on trial whose time is over: the process that "
-			     "should have taken it back is gone; keep it with 'smtpwall apply --confirm', or "
+	if (revert && ((guardian && !is_waiting(guardian)) || revert + NSEC_PER_SEC * 60 < now))
+		sw_texts_add(&s->health.problems, "a policy is on trial, but the process that should take "
+			     "it back is gone: it stays; keep it with 'smtpwall apply --confirm', or "
 			     "apply another one");
 	return revert > now ? (revert - now) / NSEC_PER_SEC + 1 : revert ? 1 : 0;
 }

@@ -18,8 +18,11 @@
 #include <time.h>
 
 #include "apply_int.h"
+#include "cgroup.h"
 #include "control.h"
 #include "log.h"
+#include "mapread.h"
+#include "rows.h"
 #include "util.h"
 
 #define NSEC_PER_SEC	1000000000ULL
@@ -43,8 +46,6 @@ static uint64_t mono_ns(void)
 /* Before anything is changed: what may have to come back. */
 static int remember(struct trial *t, const struct sw_live *before)
 {
-	for (int i = 0; i < _SW_HOOK_MAX; i++)
-		t->old_prog[i] = -1;
 	for (int i = 0; i < _SW_HOOK_MAX; i++) {
 		const struct sw_live_link *k = &before->link[i];
 
@@ -64,16 +65,42 @@ static void forget(struct trial *t)
 	sw_apply_close(&t->session);
 }
 
-/* The word that says until when; 0: for ever. */
-static int set_deadline(const struct trial *t, uint64_t ns)
+/* The words that say what comes back, and when. */
+static int set_deadline(const struct trial *t)
 {
+	const struct sw_live *before = &t->session.live;
 	struct sw_control *c = sw_control_map(sw_kern_map_fd(&t->session.kern, SW_MAP_CONTROL));
 
 	if (!c)
 		return -errno;
-	__atomic_store_n(&c->revert_ns, ns, __ATOMIC_SEQ_CST);
+	__atomic_store_n(&c->guardian, 0, __ATOMIC_SEQ_CST);
+	__atomic_store_n(&c->before, before->in_force ? before->settings.generation : 0,
+			 __ATOMIC_SEQ_CST);
+	__atomic_store_n(&c->revert_ns, t->deadline_ns, __ATOMIC_SEQ_CST);
 	sw_control_unmap(c);
 	return 0;
+}
+
+static void name_guardian(const struct trial *t, pid_t pid)
+{
+	struct sw_control *c = sw_control_map(sw_kern_map_fd(&t->session.kern, SW_MAP_CONTROL));
+
+	if (!c)
+		return;
+	__atomic_store_n(&c->guardian, (uint32_t)pid, __ATOMIC_SEQ_CST);
+	sw_control_unmap(c);
+}
+
+static uint64_t deadline_of(const struct sw_live *l)
+{
+	struct sw_control *c;
+	uint64_t ns;
+
+	if (!l->in_force || !(c = sw_control_map(l->map_fd[SW_MAP_CONTROL])))
+		return 0;
+	ns = __atomic_load_n(&c->revert_ns, __ATOMIC_SEQ_CST);
+	sw_control_unmap(c);
+	return ns;
 }
 
 static bool is_confirmed(const struct sw_live *l)
@@ -86,6 +113,23 @@ static bool is_confirmed(const struct sw_live *l)
 	yes = __atomic_load_n(&c->confirmed, __ATOMIC_SEQ_CST) == l->settings.generation;
 	sw_control_unmap(c);
 	return yes;
+}
+
+/* Whether the programs in force are those that this trial put there. A generation does not tell:
+ * after an 'off' they are counted from the beginning. Our programs keep their ids while we hold
+ * them. */
+static bool is_ours(const struct trial *t, const struct sw_live *now)
+{
+	for (int i = 0; i < _SW_HOOK_MAX; i++) {
+		int fd = sw_kern_prog_fd(&t->session.kern, (enum sw_hook)i);
+		struct bpf_prog_info info = {};
+		__u32 len = sizeof(info);
+
+		if (fd >= 0 && now->link[i].ours && bpf_obj_get_info_by_fd(fd, &info, &len) == 0 &&
+		    info.id == now->link[i].prog_id)
+			return true;
+	}
+	return false;
 }
 
 /* One hook's old program back into its link, or a link for it. */
@@ -109,6 +153,39 @@ static int put_back(const struct trial *t, const struct sw_live *now, enum sw_ho
 	return fd < 0 ? -errno : sw_pins_put(t->session.pins.dir, h->pin, fd);
 }
 
+/* Neither were those of cgroups that were made since. */
+static int refresh_cgroups(const struct trial *t)
+{
+	const struct sw_live *l = &t->session.live;
+	_cleanup_free_ char *path = NULL;
+	_cleanup_close_ int root = -1;
+	struct sw_map_dump d;
+	int r;
+
+	if (!l->settings.watch_cgroups)
+		return 0;
+	r = sw_cgroup_open(NULL, &root, &path);
+	if (!r)
+		r = sw_map_dump(l->map_fd[SW_MAP_CGROUP_PATHS], &d);
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < d.n && !r; i++) {
+		const struct sw_cgroup_path_key *k = sw_map_key(&d, i);
+		const struct sw_cgroup_path *v = sw_map_value(&d, i);
+		const struct sw_policy_cgroup c = {
+			.path = (char *)(uintptr_t)k->path,
+			.exempt = v->exempt, .who = v->who, .source = v->source, .line = v->line,
+		};
+		uint64_t id;
+
+		if (k->generation != l->settings.generation || sw_cgroup_find(root, k->path, &id) < 0)
+			continue;
+		r = sw_rows_store_cgroup(l->map_fd[SW_MAP_EXEMPT], k->generation, &c, id);
+	}
+	sw_map_dump_free(&d);
+	return r;
+}
+
 /* Addresses may have come and gone since; the rows of the old generation were not kept up. */
 static void refresh_locals(const struct trial *t)
 {
@@ -121,18 +198,30 @@ static void refresh_locals(const struct trial *t)
 	free(a.item);
 }
 
-static int revert(struct trial *t, const struct sw_live *now)
+static int put_back_all(const struct trial *t, const struct sw_live *now, bool watch)
 {
-	struct sw_session *s = &t->session;
 	int r = 0;
 
-	refresh_locals(t);
 	for (int i = 0; i < _SW_HOOK_MAX; i++) {
-		int one = put_back(t, now, (enum sw_hook)i);
+		int one = watch == !!sw_hooks[i].tracepoint ? put_back(t, now, (enum sw_hook)i) : 0;
 
 		if (one < 0)
 			r = one;
 	}
+	return r;
+}
+
+static int revert(struct trial *t, const struct sw_live *now)
+{
+	struct sw_session *s = &t->session;
+	int r;
+
+	refresh_locals(t);
+	/* First who watches the cgroups, then a look at all of them: none is missed. */
+	r = put_back_all(t, now, true);
+	if (!r)
+		r = refresh_cgroups(t);
+	r = put_back_all(t, now, false) ?: r;
 	sw_control_end_trial(s->live.map_fd[SW_MAP_CONTROL]);
 	for (int i = 0; i < _SW_MAP_MAX; i++)
 		if (s->replaced[i])
@@ -167,8 +256,9 @@ static void judge(struct trial *t)
 		syslog(LOG_ERR, "cannot look at %s: the policy on trial stays", t->target->pin_dir);
 		return;
 	}
-	if (!now.exists || now.settings.generation != s->settings.generation) {
+	if (!is_ours(t, &now)) {
 		sw_live_close(&now);	/* off, or another policy: not ours to judge */
+		sw_pins_close(&s->pins);
 		return;
 	}
 	if (is_confirmed(&now)) {
@@ -242,7 +332,26 @@ static int leave_behind(struct trial *t)
 		wait_and_judge(t);
 		_exit(0);
 	}
+	name_guardian(t, pid);
 	return 0;
+}
+
+/* Everything is ready beside the policy in force: may a trial of it begin? */
+static int begin(struct trial *t)
+{
+	struct sw_session *s = &t->session;
+	int r;
+
+	if (deadline_of(&s->live) > mono_ns()) {
+		log_err(0, "a policy is on trial already; keep it with 'smtpwall apply --confirm', wait "
+			"until it takes itself back, or apply this one for good");
+		r = -EINVAL;
+	} else if ((r = remember(t, &s->live)) < 0) {
+		log_err(r, "cannot hold on to the programs in force; nothing was changed");
+	}
+	if (r < 0)
+		sw_apply_delete_rows(s, false);
+	return r;
 }
 
 int sw_apply_trial(const struct sw_target *target, const struct sw_policy *p, uint32_t seconds)
@@ -251,20 +360,19 @@ int sw_apply_trial(const struct sw_target *target, const struct sw_policy *p, ui
 	struct sw_session *s = &t.session;
 	int r;
 
+	for (int i = 0; i < _SW_HOOK_MAX; i++)
+		t.old_prog[i] = -1;
 	sw_apply_init(s, p);
 	r = sw_apply_prepare(target, s);
-	if (!r) {
-		r = remember(&t, &s->live);
-		if (r < 0)
-			log_err(r, "cannot hold on to the programs in force; nothing was changed");
-	}
+	if (!r)
+		r = begin(&t);
 	if (!r)
 		r = sw_apply_switch(s);
 	if (!r) {
 		t.deadline_ns = mono_ns() + seconds * NSEC_PER_SEC;
 		r = sw_apply_pin_replaced(s);
 		if (!r)
-			r = set_deadline(&t, t.deadline_ns);
+			r = set_deadline(&t);
 		if (!r)
 			r = leave_behind(&t);
 		if (r < 0)
