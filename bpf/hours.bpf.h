@@ -31,7 +31,7 @@ static __always_inline __u32 sw_local_hour(void)
 int sw_count_hour(__u32 uid);
 __noinline int sw_count_hour(__u32 uid)
 {
-	__u32 hour = sw_local_hour();
+	__u32 hour = sw_local_hour(), next;
 	struct sw_hours *h = bpf_map_lookup_elem(&sw_hours, &uid);
 
 	if (!h) {
@@ -46,10 +46,13 @@ __noinline int sw_count_hour(__u32 uid)
 			return 0;	/* the table is full; the account's counters are complete */
 	}
 	bpf_spin_lock(&h->lock);
-	for (int i = 0; i < SW_HOURS && h->newest < hour; i++) {
-		/* From far behind, all are emptied, whatever they are called. */
-		h->newest = hour - h->newest > SW_HOURS ? hour - SW_HOURS + 1 : h->newest + 1;
-		h->n[h->newest & (SW_HOURS - 1)] = 0;
+	if (h->newest < hour) {
+		/* From far behind all are emptied, whatever they are called. */
+		next = hour - h->newest > SW_HOURS ? hour - SW_HOURS + 1 : h->newest + 1;
+		for (int i = 0; i < SW_HOURS; i++)
+			if (next + i <= hour)
+				h->n[(next + i) & (SW_HOURS - 1)] = 0;
+		h->newest = hour;
 	}
 	h->n[h->newest & (SW_HOURS - 1)]++;
 	bpf_spin_unlock(&h->lock);

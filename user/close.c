@@ -31,7 +31,7 @@ static bool is_covered(const struct sw_live *l, const struct sw_query *q)
 /* A limit that is used up is no reason to cut what it let through. */
 static bool is_denied(void *arg, const struct sw_query *q)
 {
-	const struct sw_live *l = arg;
+	const struct sw_live *l = *(const struct sw_live **)arg;
 	struct sw_answer a;
 
 	if (!is_covered(l, q))
@@ -89,7 +89,7 @@ int sw_close_denied(const struct sw_live *l, bool close)
 		.n_ports = l->settings.n_deny_ports,
 		.close = close,
 		.denied = is_denied,
-		.arg = (void *)(uintptr_t)l,
+		.arg = &l,
 	};
 	struct sw_existing_list found;
 	int r = sw_existing_run(&job, &found);

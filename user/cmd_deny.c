@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include <bpf/bpf.h>
 #include <errno.h>
+#include <pwd.h>
 #include <string.h>
 
 #include "close.h"
@@ -45,12 +46,20 @@ static int take(int val, const char *arg, void *data)
 	return 0;
 }
 
-static bool is_exempt(const struct sw_live *l, uint32_t uid)
+static bool has_row(const struct sw_live *l, enum sw_kind kind, uint32_t id)
 {
-	const struct sw_exempt_key key = { l->settings.generation, SW_KIND_UID, uid };
+	const struct sw_exempt_key key = { l->settings.generation, kind, id };
 	struct sw_exempt_val val;
 
 	return bpf_map_lookup_elem(l->map_fd[SW_MAP_EXEMPT], &key, &val) == 0;
+}
+
+/* As far as an account alone can tell: not which cgroups its programs run in. */
+static bool is_exempt(const struct sw_live *l, uint32_t uid)
+{
+	const struct passwd *pw = getpwuid(uid);
+
+	return has_row(l, SW_KIND_UID, uid) || (pw && has_row(l, SW_KIND_GID, pw->pw_gid));
 }
 
 /* Everybody is known and may be denied, or nobody is denied. */

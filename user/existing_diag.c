@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include <arpa/inet.h>
 #include <errno.h>
 #include <linux/sock_diag.h>
+#include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <string.h>
 
@@ -99,18 +99,7 @@ static bool is_raw(const struct nlmsghdr *nlh)
 
 static bool is_wanted(const struct sw_diag_dump *what, const struct inet_diag_msg *m)
 {
-	const uint16_t port = ntohs(m->id.idiag_dport);
-	const struct sw_conn *c;
-	bool found = what->n_ports == 0;
-
-	if (m->idiag_state >= 32 || !(STATES & 1U << m->idiag_state) || !m->idiag_inode)
-		return false;
-	for (size_t i = 0; i < what->n_ports && !found; i++)
-		found = what->ports[i] == port;
-	if (!found || !what->inodes)
-		return found;
-	c = sw_conns_find(what->inodes, m->idiag_inode);
-	return c && c->mptcp && !c->spared && c->ns == what->ns;
+	return m->idiag_inode && (!what->inodes || sw_conns_find(what->inodes, m->idiag_inode));
 }
 
 static int on_socket(const struct nlmsghdr *nlh, void *data)
@@ -226,9 +215,7 @@ int sw_diag_destroy(struct mnl_socket *nl, const struct sw_conn *c)
 	struct inet_diag_req_v2 *req;
 	char buf[256];
 	struct nlmsghdr *nlh = put_request(buf, SOCK_DESTROY, NLM_F_ACK, c->family, &req);
-	int r;
 
-	req->id = c->id;
-	r = transact(nl, nlh, NULL, NULL);
-	return r == -ESTALE ? -ENOENT : r;	/* the cookie is another socket's */
+	req->id = c->id;	/* with the cookie: another socket in its place is not met */
+	return transact(nl, nlh, NULL, NULL);
 }

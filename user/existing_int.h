@@ -56,7 +56,7 @@ struct sw_diag_dump {
 	const uint16_t *ports;
 	size_t n_ports;			/* 0: any */
 	const struct sw_conns *inodes;	/* only these (sorted); NULL: any */
-	uint32_t ns;			/* of the entries made, and of the `inodes` meant */
+	uint32_t ns;			/* of the entries made */
 };
 
 int sw_diag_open(struct mnl_socket **ret);

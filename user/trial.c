@@ -173,7 +173,6 @@ static int refresh_cgroups(const struct trial *t)
 		const struct sw_cgroup_path_key *k = sw_map_key(&d, i);
 		const struct sw_cgroup_path *v = sw_map_value(&d, i);
 		const struct sw_policy_cgroup c = {
-			.path = (char *)(uintptr_t)k->path,
 			.exempt = v->exempt, .who = v->who, .source = v->source, .line = v->line,
 		};
 		uint64_t id;
