@@ -213,14 +213,16 @@ static int put_back_all(const struct trial *t, const struct sw_live *now, bool w
 static int revert(struct trial *t, const struct sw_live *now)
 {
 	struct sw_session *s = &t->session;
-	int r;
+	int r, connects;
 
 	refresh_locals(t);
 	/* First who watches the cgroups, then a look at all of them: none is missed. */
 	r = put_back_all(t, now, true);
 	if (!r)
 		r = refresh_cgroups(t);
-	r = put_back_all(t, now, false) ?: r;
+	connects = put_back_all(t, now, false);
+	if (!r)
+		r = connects;
 	sw_control_end_trial(s->live.map_fd[SW_MAP_CONTROL]);
 	for (int i = 0; i < _SW_MAP_MAX; i++)
 		if (s->replaced[i])
