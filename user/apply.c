@@ -142,23 +142,6 @@ static int pin_maps(const struct sw_session *s)
 	return 0;
 }
 
-/* A loader that died within its swap may have left the watch of the generation in force aside. */
-static int keep_watching(struct sw_session *s)
-{
-	int r = 0;
-
-	for (int i = 0; i < _SW_HOOK_MAX && !r && s->live.in_force; i++) {
-		_cleanup_close_ int fd = -1;
-
-		if (!sw_hooks[i].tracepoint)
-			continue;
-		fd = sw_pins_get_aside(s->pins.dir, sw_hooks[i].pin);
-		if (fd >= 0 && sw_live_link_is_of(fd, s->live.settings.generation))
-			r = sw_pins_move_in(s->pins.dir, sw_hooks[i].pin);
-	}
-	return r;
-}
-
 int sw_apply_prepare(const struct sw_target *t, struct sw_session *s)
 {
 	int r = open_cgroup(t, s);
@@ -172,9 +155,6 @@ int sw_apply_prepare(const struct sw_target *t, struct sw_session *s)
 	r = sw_live_open(s->pins.dir, &s->live);
 	if (r < 0)
 		return log_err(r, "cannot read what is pinned in %s", s->pins.dir);
-	r = keep_watching(s);
-	if (r < 0)
-		return log_err(r, "cannot tidy the pins in %s", s->pins.dir);
 	sw_rows_settings(s->policy, &s->features, next_generation(&s->live), &s->settings);
 	r = sw_locals_read(&s->locals);
 	if (r < 0)
@@ -190,7 +170,7 @@ int sw_apply_prepare(const struct sw_target *t, struct sw_session *s)
 	r = sw_apply_load(s);
 	if (r < 0)
 		return r;
-	r = sw_attach_watch(&s->kern, &s->watch);
+	r = sw_attach_watch(&s->kern, s->settings.generation, &s->watch);
 	if (r < 0)
 		return log_err(r, "cannot watch the machine's cgroups; the running policy stays");
 	r = sw_apply_write_rows(s);

@@ -83,8 +83,9 @@ static void retire(const struct sw_live *live, const struct step *s)
 		bpf_link_detach(old->fd);
 }
 
-int sw_attach_watch(const struct sw_kern *k, struct sw_watch *ret)
+int sw_attach_watch(const struct sw_kern *k, uint32_t generation, struct sw_watch *ret)
 {
+	ret->generation = generation;
 	for (int i = 0; i < _SW_HOOK_MAX; i++)
 		ret->fd[i] = -1;
 	for (int i = 0; i < _SW_HOOK_MAX; i++) {
@@ -110,32 +111,43 @@ void sw_attach_unwatch(struct sw_watch *w)
 }
 
 /* The links of tracepoints take no other program, so the new ones live beside the old, pinned, while
- * the other hooks are swapped: a loader that dies in between leaves both to watch. */
-static int put_watch_aside(const struct sw_watch *w, const char *dir)
+ * the other hooks are swapped: a loader that dies in between leaves both to watch. Each generation
+ * has a name of its own there: what such a loader left may be of the one in force. */
+static int each_watch(const struct sw_watch *w, const char *dir,
+		      int (*fn)(const char *dir, const char *aside, const char *pin, int fd))
 {
 	int r = 0;
 
-	for (int i = 0; i < _SW_HOOK_MAX && !r; i++)
-		if (w->fd[i] >= 0)
-			r = sw_pins_put_aside(dir, sw_hooks[i].pin, w->fd[i]);
+	for (int i = 0; i < _SW_HOOK_MAX && !r; i++) {
+		_cleanup_free_ char *aside = NULL;
+
+		if (w->fd[i] < 0)
+			continue;
+		if (asprintf(&aside, "%s_%u", sw_hooks[i].pin, w->generation) < 0)
+			return -ENOMEM;
+		r = fn(dir, aside, sw_hooks[i].pin, w->fd[i]);
+	}
 	return r;
 }
 
-static void remove_watch_aside(const struct sw_watch *w, const char *dir)
+static int put_aside(const char *dir, const char *aside, const char *pin, int fd)
 {
-	for (int i = 0; i < _SW_HOOK_MAX; i++)
-		if (w->fd[i] >= 0)
-			sw_pins_remove_aside(dir, sw_hooks[i].pin);
+	(void)pin;
+	return sw_pins_put_aside(dir, aside, fd);
 }
 
-static int move_watch_in(const struct sw_watch *w, const char *dir)
+static int move_in(const char *dir, const char *aside, const char *pin, int fd)
 {
-	int r = 0;
+	(void)fd;
+	return sw_pins_move_in(dir, aside, pin);
+}
 
-	for (int i = 0; i < _SW_HOOK_MAX && !r; i++)
-		if (w->fd[i] >= 0)
-			r = sw_pins_move_in(dir, sw_hooks[i].pin);
-	return r;
+static int remove_aside(const char *dir, const char *aside, const char *pin, int fd)
+{
+	(void)pin;
+	(void)fd;
+	sw_pins_remove_aside(dir, aside);
+	return 0;
 }
 
 int sw_attach_swap(const struct sw_kern *k, const struct sw_live *live,
@@ -147,7 +159,7 @@ int sw_attach_swap(const struct sw_kern *k, const struct sw_live *live,
 
 	r = sw_cgroup_id(cgroup_fd, &cgroup_id);
 	if (!r)
-		r = put_watch_aside(watch, dir);
+		r = each_watch(watch, dir, put_aside);
 	for (int i = 0; i < _SW_HOOK_MAX && !r; i++) {
 		if (sw_kern_prog_fd(k, (enum sw_hook)i) < 0 || sw_hooks[i].tracepoint)
 			continue;
@@ -156,11 +168,11 @@ int sw_attach_swap(const struct sw_kern *k, const struct sw_live *live,
 		n += !r;
 	}
 	if (!r)
-		r = move_watch_in(watch, dir);
+		r = each_watch(watch, dir, move_in);
 	for (int i = n - 1; i >= 0 && r < 0; i--)
 		undo(live, dir, &step[i]);
 	if (r < 0)
-		remove_watch_aside(watch, dir);
+		each_watch(watch, dir, remove_aside);
 	for (int i = 0; i < n; i++) {
 		if (!r)
 			retire(live, &step[i]);

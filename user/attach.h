@@ -9,12 +9,13 @@
 /* Links of the tracepoints among the hooks; -1 where there is none. */
 struct sw_watch {
 	int fd[_SW_HOOK_MAX];
+	uint32_t generation;	/* whose rows they write */
 };
 
 /* Attaches those programs of `k` that watch the machine, not a cgroup: before the policy's rows are
  * written, so that nothing happens unseen in between. Not pinned yet: they go with their
  * descriptors. 0 or -errno, and then nothing is attached. */
-int sw_attach_watch(const struct sw_kern *k, struct sw_watch *ret);
+int sw_attach_watch(const struct sw_kern *k, uint32_t generation, struct sw_watch *ret);
 void sw_attach_unwatch(struct sw_watch *w);
 
 /*

@@ -194,8 +194,12 @@ int sw_existing_run(const struct sw_existing_job *job, struct sw_existing_list *
 	struct sw_conns conns = {};
 	int r;
 
-	if (!job->n_ports || job->n_ports > SW_MAX_PORTS)
+	if (job->n_ports > SW_MAX_PORTS)
 		return -EINVAL;
+	if (!job->n_ports) {
+		*ret = l;
+		return 0;
+	}
 	r = sw_netns_collect(job->ports, job->n_ports, &ns, &conns);
 	if (r == 0 && !ns.n_read)
 		r = ns.error ? ns.error : -ENOENT;

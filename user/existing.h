@@ -82,7 +82,8 @@ struct sw_existing_job {
  * The calling thread's namespaces are not touched (a thread enters them). Root is needed to see
  * and close what is not the caller's own; without, the rest counts as missed. So does, for root, a
  * process with a capability that the caller lacks.
- * 0, or -errno when not even one namespace could be read. The caller frees `ret`.
+ * 0, -EINVAL for too many ports, or -errno when not even one namespace could be read. The caller
+ * frees `ret`.
  */
 int sw_existing_run(const struct sw_existing_job *job, struct sw_existing_list *ret);
 void sw_existing_free(struct sw_existing_list *l);

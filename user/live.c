@@ -134,23 +134,6 @@ static int read_link(struct sw_live *l, const char *dir, enum sw_hook hook)
 	return 0;
 }
 
-bool sw_live_link_is_of(int fd, uint32_t generation)
-{
-	struct bpf_link_info info = {};
-	struct bpf_prog_info prog;
-	__u32 len = sizeof(info);
-	struct sw_settings set;
-	struct prog_maps maps;
-	bool found;
-
-	if (bpf_obj_get_info_by_fd(fd, &info, &len) < 0 ||
-	    open_prog_maps(info.prog_id, &prog, &maps) < 0)
-		return false;
-	found = read_settings(&maps, &set);
-	close_maps(&maps);
-	return found && set.generation == generation;
-}
-
 static int open_pinned_maps(struct sw_live *l, const char *dir)
 {
 	for (int i = 0; i < _SW_MAP_MAX; i++) {

@@ -43,9 +43,6 @@ void sw_live_init(struct sw_live *l);
 int sw_live_open(const char *dir, struct sw_live *ret);
 void sw_live_close(struct sw_live *l);
 
-/* Whether the link behind `fd` runs a program of ours with this generation. */
-bool sw_live_link_is_of(int fd, uint32_t generation);
-
 /* Program ids that take effect in the cgroup behind `fd`, in the order they run. The number of
  * ids written to `ids` (room for `max`), or -errno. */
 int sw_live_effective(int cgroup_fd, enum bpf_attach_type attach, uint32_t *ids, int max);

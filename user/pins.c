@@ -154,42 +154,31 @@ static char *aside_path(const char *dir, const char *name)
 	return asprintf(&path, "%s/%s" ASIDE_SUFFIX, dir, name) < 0 ? NULL : path;
 }
 
-int sw_pins_put_aside(const char *dir, const char *name, int fd)
+int sw_pins_put_aside(const char *dir, const char *aside, int fd)
 {
-	_cleanup_free_ char *aside = aside_path(dir, name);
+	_cleanup_free_ char *path = aside_path(dir, aside);
 
-	if (!aside)
+	if (!path)
 		return -ENOMEM;
-	unlink(aside);
-	return bpf_obj_pin(fd, aside) < 0 ? -errno : 0;
+	unlink(path);
+	return bpf_obj_pin(fd, path) < 0 ? -errno : 0;
 }
 
-int sw_pins_get_aside(const char *dir, const char *name)
+int sw_pins_move_in(const char *dir, const char *aside, const char *name)
 {
-	_cleanup_free_ char *aside = aside_path(dir, name);
-	int fd;
+	_cleanup_free_ char *to = NULL, *from = aside_path(dir, aside);
 
-	if (!aside)
+	if (!from || asprintf(&to, "%s/%s", dir, name) < 0)
 		return -ENOMEM;
-	fd = bpf_obj_get(aside);
-	return fd < 0 ? -errno : fd;
+	return rename(from, to) < 0 ? -errno : 0;
 }
 
-int sw_pins_move_in(const char *dir, const char *name)
+void sw_pins_remove_aside(const char *dir, const char *aside)
 {
-	_cleanup_free_ char *path = NULL, *aside = aside_path(dir, name);
+	_cleanup_free_ char *path = aside_path(dir, aside);
 
-	if (!aside || asprintf(&path, "%s/%s", dir, name) < 0)
-		return -ENOMEM;
-	return rename(aside, path) < 0 ? -errno : 0;
-}
-
-void sw_pins_remove_aside(const char *dir, const char *name)
-{
-	_cleanup_free_ char *aside = aside_path(dir, name);
-
-	if (aside)
-		unlink(aside);
+	if (path)
+		unlink(path);
 }
 
 int sw_pins_put(const char *dir, const char *name, int fd)
@@ -198,7 +187,7 @@ int sw_pins_put(const char *dir, const char *name, int fd)
 
 	if (r < 0)
 		return r;
-	r = sw_pins_move_in(dir, name);
+	r = sw_pins_move_in(dir, name, name);
 	if (r < 0)
 		sw_pins_remove_aside(dir, name);
 	return r;

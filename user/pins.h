@@ -37,12 +37,11 @@ int sw_pins_get(const char *dir, const char *name);
  * 0 or -errno. */
 int sw_pins_put(const char *dir, const char *name, int fd);
 
-/* The same in two steps: beside the pin that may be there, which stays, and then in its place. What
- * was put aside can be removed again. 0 or -errno. */
-int sw_pins_put_aside(const char *dir, const char *name, int fd);
-int sw_pins_get_aside(const char *dir, const char *name);	/* a descriptor or -errno */
-int sw_pins_move_in(const char *dir, const char *name);
-void sw_pins_remove_aside(const char *dir, const char *name);
+/* The same in two steps: beside the pin that may be there, which stays, under a name of its own,
+ * and then in its place. What was put aside can be removed again. 0 or -errno. */
+int sw_pins_put_aside(const char *dir, const char *aside, int fd);
+int sw_pins_move_in(const char *dir, const char *aside, const char *name);
+void sw_pins_remove_aside(const char *dir, const char *aside);
 
 /* Removes dir/name; one that is not there is no error. */
 int sw_pins_remove(const char *dir, const char *name);
