@@ -26,14 +26,14 @@ $(O)/attack: $(O)/tests/kernel/attack_main.o $(filter $(O)/tests/kernel/attack% 
 	$(call say,LD,$@)
 	$(Q)$(CC) $(CFLAGS) $^ -lpthread -o $@
 
-$(O)/smtpd: tests/e2e/smtpd.c
+$(O)/smtpd $(O)/dns: $(O)/%: tests/e2e/%.c
 	$(call say,CC,$@)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(WARN) $< -o $@
 
 $(O)/tests/kernel/%.o: CPPFLAGS += -Itests/kernel
 
-tests: all $(UNIT) $(KERNEL) $(O)/attack $(O)/smtpd
+tests: all $(UNIT) $(KERNEL) $(O)/attack $(O)/smtpd $(O)/dns
 
 check: $(UNIT)
 	$(Q)CMOCKA_MESSAGE_OUTPUT=TAP scripts/run-tests $(UNIT)

@@ -157,7 +157,8 @@ generation() {
 
 # ---- A mail server in a network of its own ----
 
-# lab: a namespace behind a veth pair with a listener on port 25 of $server.
+# lab [DIRECTORY]: a namespace behind a veth pair with a listener on port 25 of $server, which
+# keeps messages in DIRECTORY.
 lab() {
 	local net=198.51.100 host=$((($$ % 64) * 4)) line
 	need ip
@@ -174,7 +175,7 @@ lab() {
 	ip -n "swe2e$$" address add "$server/30" dev eth0
 	ip -n "swe2e$$" link set eth0 up
 	mkfifo "$tmp/smtpd"
-	ip netns exec "swe2e$$" "$build/smtpd" "$server" 25 >"$tmp/smtpd" &
+	ip netns exec "swe2e$$" "$build/smtpd" "$server" 25 "$@" >"$tmp/smtpd" &
 	smtpd_pid=$!
 	at_exit 'kill "$smtpd_pid" 2>/dev/null; wait "$smtpd_pid" 2>/dev/null'
 	exec {smtpd_out}<"$tmp/smtpd"
