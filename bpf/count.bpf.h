@@ -150,7 +150,29 @@ static __always_inline struct sw_uid_stats *sw_count(struct task_struct *task,
 	return account;
 }
 
-/* Where an attempt that was not simply allowed went to. */
+/* Where an attempt that was not simply allowed went to. What has no row of its own, because the
+ * account used up its share or the table is full, is counted on the account's SW_ROW_MORE. */
+static __always_inline struct sw_dest *sw_dest_row(struct sw_dest_key *key,
+						   struct sw_uid_stats *account, __u64 now)
+{
+	struct sw_dest fresh = { .first_ns = now };
+	struct sw_dest *row = bpf_map_lookup_elem(&sw_dests, key);
+
+	if (!row && account->shares >> 16 < sw_settings.max_dests_per_uid) {
+		if (!bpf_map_update_elem(&sw_dests, key, &fresh, BPF_NOEXIST))
+			__sync_fetch_and_add(&account->shares, SW_SHARE_DEST);
+		row = bpf_map_lookup_elem(&sw_dests, key);
+	}
+	if (row)
+		return row;
+	*key = (struct sw_dest_key){ .uid = key->uid, .row = SW_ROW_MORE };
+	row = bpf_map_lookup_elem(&sw_dests, key);
+	if (row)
+		return row;
+	bpf_map_update_elem(&sw_dests, key, &fresh, BPF_NOEXIST);
+	return bpf_map_lookup_elem(&sw_dests, key);
+}
+
 static __always_inline void sw_count_dest(const struct sw_flow *f, const struct sw_decision *d,
 					  struct sw_uid_stats *account, __u64 now)
 {
@@ -160,24 +182,15 @@ static __always_inline void sw_count_dest(const struct sw_flow *f, const struct 
 		.row = SW_ROW_UID,
 		.addr = { f->addr[0], f->addr[1], f->addr[2], f->addr[3] },
 	};
-	struct sw_dest fresh = { .first_ns = now };
 	struct sw_dest *row;
 
 	if (!account || d->charge.row != SW_ROW_UID)
 		return;
-	row = bpf_map_lookup_elem(&sw_dests, &key);
-	if (!row && account->shares >> 16 >= sw_settings.max_dests_per_uid) {
-		key = (struct sw_dest_key){ .uid = d->charge.uid, .row = SW_ROW_MORE };
-		row = bpf_map_lookup_elem(&sw_dests, &key);
-	}
+	row = sw_dest_row(&key, account, now);
 	if (!row) {
-		if (!bpf_map_update_elem(&sw_dests, &key, &fresh, BPF_NOEXIST) &&
-		    key.row == SW_ROW_UID)
-			__sync_fetch_and_add(&account->shares, SW_SHARE_DEST);
-		row = bpf_map_lookup_elem(&sw_dests, &key);
+		sw_bump(SW_CTR_DEST_FULL);
+		return;
 	}
-	if (!row)
-		return;	/* the table is full; the account's own counters are complete */
 	__sync_fetch_and_add(d->verdict == SW_OBSERVE ? &row->would_deny : &row->refused, 1);
 	row->last_ns = now;
 }

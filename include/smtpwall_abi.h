@@ -361,6 +361,7 @@ enum sw_counter {
 	SW_CTR_RAW_DENIED,
 	SW_CTR_USAGE_FULL,	/* limited because sw_usage had no row left */
 	SW_CTR_DENIED_FULL,	/* a temporary deny found no row in sw_denied */
+	SW_CTR_DEST_FULL,	/* attempts that no row of sw_dests has */
 	SW_CTR_CGROUP_FULL,	/* a cgroup of the policy found no row in sw_exempt */
 	_SW_CTR_MAX,
 };

@@ -69,7 +69,8 @@ void sw_resolved_free(struct sw_resolved_list *l);
  * address in any of the notations that resolvers take for one ("10.1", "0x7f000001"). */
 bool sw_resolve_is_name(const char *text);
 
-/* The lookup by the system's resolver; `arg` is not used. */
+/* The lookup by the system's resolver, some 30 questions at a time; `arg` is not used. Threads that
+ * wait for a server when time runs out go on until it answers, or the process ends. */
 void sw_resolve_dns(void *arg, struct sw_lookup *l, size_t n, unsigned int timeout_ms);
 
 #endif

@@ -1,132 +1,201 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Threads that call getaddrinfo(3). getaddrinfo_a(3) would be the same with less code, but
+ * gai_suspend() leaves entries of its stack behind when a request ends at the wrong moment, and
+ * the C library then writes there (glibc bug 20874; seen to crash with 2.36).
+ */
 #include <errno.h>
 #include <netdb.h>
 #include <netinet/in.h>
-#include <stdint.h>
+#include <pthread.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/socket.h>
 
 #include "resolve_int.h"
 #include "util.h"
 
-/* Everything the resolver's threads may touch, in a block of its own: see give_up(). */
-struct request {
-	struct gaicb cb;
-	struct addrinfo hints;
-	char name[];
+#define MAX_THREADS 32
+
+struct question {
+	char *name;
+	int family;
+	bool done;
+	int error;
+	struct sw_addrs addrs;
 };
 
-static struct request *make_request(const struct sw_lookup *l)
-{
-	size_t size = strlen(l->name) + 1;
-	struct request *q = calloc(1, sizeof(*q) + size);
+/* Shared by the caller and its threads; whoever is the last to leave frees it. A thread cannot be
+ * stopped while it waits for a server, and that may take minutes after the caller has gone. */
+struct pool {
+	pthread_mutex_t lock;
+	pthread_cond_t all_done;
+	unsigned int users;
+	size_t n, next, n_done;
+	bool closed;		/* the caller has gone: no further question is begun */
+	struct question q[];
+};
 
-	if (!q)
+static void free_pool(struct pool *p)
+{
+	for (size_t i = 0; i < p->n; i++) {
+		free(p->q[i].name);
+		free(p->q[i].addrs.item);
+	}
+	pthread_cond_destroy(&p->all_done);
+	pthread_mutex_destroy(&p->lock);
+	free(p);
+}
+
+/* With the lock held, which is given back. */
+static void leave(struct pool *p)
+{
+	bool last = --p->users == 0;
+
+	pthread_mutex_unlock(&p->lock);
+	if (last)
+		free_pool(p);
+}
+
+static struct pool *make_pool(const struct sw_lookup *l, size_t n)
+{
+	struct pool *p = calloc(1, sizeof(*p) + n * sizeof(p->q[0]));
+	pthread_condattr_t attr;
+	bool whole = true;
+
+	if (!p)
 		return NULL;
-	memcpy(q->name, l->name, size);
-	q->hints.ai_family = l->family;
-	q->hints.ai_socktype = SOCK_STREAM;
-	q->cb.ar_name = q->name;
-	q->cb.ar_request = &q->hints;
-	return q;
+	pthread_mutex_init(&p->lock, NULL);
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(&p->all_done, &attr);
+	pthread_condattr_destroy(&attr);
+	p->users = 1;
+	p->n = n;
+	for (size_t i = 0; i < n; i++) {
+		p->q[i].family = l[i].family;
+		p->q[i].name = strdup(l[i].name);
+		whole &= p->q[i].name != NULL;
+	}
+	if (whole)
+		return p;
+	free_pool(p);
+	return NULL;
 }
 
-static struct request *request_of(struct gaicb *cb)
-{
-	return (struct request *)((char *)cb - offsetof(struct request, cb));
-}
-
-static int add_result(struct sw_lookup *l, const struct addrinfo *ai)
+static int add_result(struct sw_addrs *addrs, int family, const struct addrinfo *ai)
 {
 	const struct sockaddr_in *a4 = (const void *)ai->ai_addr;
 	const struct sockaddr_in6 *a6 = (const void *)ai->ai_addr;
 
-	if (ai->ai_family != l->family)
+	if (ai->ai_family != family)
 		return 0;
-	return sw_resolve_add(&l->addrs, l->family, l->family == AF_INET ?
-			      (const void *)&a4->sin_addr : &a6->sin6_addr);
+	return sw_resolve_add(addrs, family, family == AF_INET ? (const void *)&a4->sin_addr :
+								 &a6->sin6_addr);
 }
 
-/* Takes the answer over and frees the request. A request that never started has no result. */
-static void collect(struct sw_lookup *l, struct gaicb *cb, int error)
+static int ask(const char *name, int family, struct sw_addrs *addrs)
 {
-	l->error = error ? error : cb->ar_result ? 0 : EAI_AGAIN;
-	for (const struct addrinfo *ai = cb->ar_result; !l->error && ai; ai = ai->ai_next)
-		if (add_result(l, ai) < 0)
-			l->error = EAI_MEMORY;
-	if (cb->ar_result)
-		freeaddrinfo(cb->ar_result);
-	free(request_of(cb));
+	const struct addrinfo hints = { .ai_family = family, .ai_socktype = SOCK_STREAM };
+	struct addrinfo *result = NULL;
+	int error = getaddrinfo(name, NULL, &hints, &result);
+
+	if (error)
+		return error;
+	for (const struct addrinfo *ai = result; ai && !error; ai = ai->ai_next)
+		if (add_result(addrs, family, ai) < 0)
+			error = EAI_MEMORY;
+	freeaddrinfo(result);
+	return error;
 }
 
-/*
- * Time ran out. A request that a thread of the resolver works on cannot be cancelled: its memory
- * is left to that thread until the process ends. Waiting for it would outlive the deadline, by
- * minutes with some resolv.conf.
- */
-static void give_up(struct sw_lookup *l, struct gaicb *cb)
+static void *thread_main(void *arg)
 {
-	int r = gai_cancel(cb);
+	struct pool *p = arg;
 
-	if (r == EAI_ALLDONE) {
-		collect(l, cb, gai_error(cb));
-		return;
+	pthread_mutex_lock(&p->lock);
+	while (!p->closed && p->next < p->n) {
+		struct question *q = &p->q[p->next++];
+		struct sw_addrs addrs = {};
+		int error;
+
+		pthread_mutex_unlock(&p->lock);
+		error = ask(q->name, q->family, &addrs);
+		pthread_mutex_lock(&p->lock);
+		q->error = error;
+		q->addrs = addrs;
+		q->done = true;
+		if (++p->n_done == p->n)
+			pthread_cond_signal(&p->all_done);
 	}
-	l->error = EAI_INPROGRESS;
-	if (r == EAI_CANCELED)
-		free(request_of(cb));
+	leave(p);
+	return NULL;
 }
 
-static int64_t now_ms(void)
+/* With the lock held. Fewer threads than wanted only take longer. Signals are the caller's. */
+static void start_threads(struct pool *p)
+{
+	sigset_t all, before;
+	pthread_attr_t attr;
+	pthread_t thread;
+
+	pthread_attr_init(&attr);
+	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	for (size_t i = 0; i < p->n && i < MAX_THREADS; i++) {
+		if (pthread_create(&thread, &attr, thread_main, p) != 0)
+			break;
+		p->users++;
+	}
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	pthread_attr_destroy(&attr);
+}
+
+static void wait_until(struct pool *p, const struct timespec *until)
+{
+	int r = 0;
+
+	while (p->users > 1 && p->n_done < p->n && r == 0)
+		r = pthread_cond_timedwait(&p->all_done, &p->lock, until);
+}
+
+static struct timespec later(unsigned int ms)
 {
 	struct timespec ts;
 
 	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
-}
-
-/* Collects what is done; how many are not. */
-static size_t collect_done(struct sw_lookup *l, struct gaicb **list, size_t n)
-{
-	size_t pending = 0;
-
-	for (size_t i = 0; i < n; i++) {
-		int error = list[i] ? gai_error(list[i]) : 0;
-
-		if (error == EAI_INPROGRESS) {
-			pending++;
-		} else if (list[i]) {
-			collect(&l[i], list[i], error);
-			list[i] = NULL;
-		}
+	ts.tv_sec += ms / 1000;
+	ts.tv_nsec += ms % 1000 * 1000000L;
+	if (ts.tv_nsec >= 1000000000L) {
+		ts.tv_sec++;
+		ts.tv_nsec -= 1000000000L;
 	}
-	return pending;
+	return ts;
 }
 
 void sw_resolve_dns(void *arg, struct sw_lookup *l, size_t n, unsigned int timeout_ms)
 {
-	_cleanup_free_ struct gaicb **list = calloc(n, sizeof(struct gaicb *));
-	int64_t until = now_ms() + timeout_ms, left;
+	const struct timespec until = later(timeout_ms);
+	struct pool *p = make_pool(l, n);
+	bool started;
 
 	(void)arg;
-	for (size_t i = 0; i < n; i++) {
-		struct request *q = list ? make_request(&l[i]) : NULL;
-
-		if (q)
-			list[i] = &q->cb;
-		else
-			l[i].error = EAI_MEMORY;
-	}
-	if (!list)
-		return;
-	/* When it cannot start them all, those it did not start end up in collect(). */
-	(void)getaddrinfo_a(GAI_NOWAIT, list, (int)n, NULL);
-	while (collect_done(l, list, n) > 0 && (left = until - now_ms()) > 0) {
-		struct timespec ts = { .tv_sec = left / 1000, .tv_nsec = left % 1000 * 1000000 };
-
-		(void)gai_suspend((const struct gaicb *const *)list, (int)n, &ts);
-	}
 	for (size_t i = 0; i < n; i++)
-		if (list[i])
-			give_up(&l[i], list[i]);
+		l[i].error = EAI_MEMORY;
+	if (!p)
+		return;
+	pthread_mutex_lock(&p->lock);
+	start_threads(p);
+	started = p->users > 1;
+	wait_until(p, &until);
+	p->closed = true;
+	for (size_t i = 0; i < n; i++) {
+		l[i].error = p->q[i].done ? p->q[i].error : started ? EAI_INPROGRESS : EAI_AGAIN;
+		if (p->q[i].done) {
+			l[i].addrs = p->q[i].addrs;
+			p->q[i].addrs = (struct sw_addrs){};
+		}
+	}
+	leave(p);
 }
