@@ -16,7 +16,7 @@ docdir	?= $(prefix)/share/doc/smtpwall
 sysconfdir ?= /etc
 
 VERSION := $(shell sed -n 's/^## \([0-9][0-9.]*\).*/\1/p' CHANGES.md 2>/dev/null | head -n 1)
-PKGS	:= libbpf libelf zlib json-c inih libmnl
+PKGS	:= libbpf libelf zlib json-c inih libmnl sqlite3
 WARN	:= -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes
 ifdef CI
 WARN	+= -Werror
@@ -37,7 +37,7 @@ BPF_CFLAGS := -g -O2 -target bpf -mcpu=v3 -D__TARGET_ARCH_$(ARCH) \
 
 CPPFLAGS += -Iinclude -Iuser -Ibpf -I$(O) -DSW_VERSION='"$(VERSION)"' -D_GNU_SOURCE= \
 	$(shell pkg-config --cflags $(PKGS) 2>/dev/null)
-LDLIBS	+= $(shell pkg-config --libs $(PKGS) 2>/dev/null)
+LDLIBS	+= $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lpthread
 
 BPF_C	:= $(wildcard bpf/*.bpf.c)
 SKELS	:= $(BPF_C:bpf/%.bpf.c=$(O)/%.skel.h)

@@ -43,6 +43,15 @@ check-root: tests
 
 -include $(SAN_O:.o=.d) $(KLIB_O:.o=.d) $(UNIT:=.d) $(KERNEL:=.d)
 
+# The goals of test_domain_scale are those of a build without sanitizers.
+$(O)/domain_scale: tests/unit/test_domain_scale.c $(LIB_O)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(WARN) $< $(LIB_O) $(LDLIBS) -lcmocka -o $@
+
+.PHONY: check-scale
+check-scale: $(O)/domain_scale
+	$(Q)$<
+
 # Static checks, one file a job.
 TIDY_C	:= $(USER_C) $(wildcard tests/unit/*.c tests/kernel/*.c tests/bench/*.c tests/e2e/*.c)
 SHELLS	:= $(wildcard scripts/* tests/e2e/*.sh tests/bench/*.sh tests/vm/*.sh) .ci/run

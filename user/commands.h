@@ -5,6 +5,7 @@
 
 int cmd_apply(int argc, char **argv);
 int cmd_deny(int argc, char **argv);
+int cmd_domains(int argc, char **argv);
 int cmd_explain(int argc, char **argv);
 int cmd_import(int argc, char **argv);
 int cmd_metrics(int argc, char **argv);

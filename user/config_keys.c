@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "config_int.h"
+#include "domains.h"
 #include "names.h"
 #include "util.h"
 #include "when.h"
@@ -360,12 +361,20 @@ static void set_redirect_port(struct sw_load *l, const struct key *k, const stru
 
 static void set_text(struct sw_load *l, const struct key *k, const struct sw_setting *s)
 {
+	const char *bad;
+	size_t len;
 	char **at = (void *)((char *)&l->policy + k->field), *copy = strdup(s->value);
 
 	if (!copy) {
 		l->err = -ENOMEM;
 		return;
 	}
+	if (k->field == offsetof(struct sw_policy, domain_sources) &&
+	    sw_domains_check_sources(copy, &bad, &len) < 0)
+		sw_config_report(l, s->line, "'%.*s' is no source of domains; see smtpwall.conf(5)",
+				 (int)len, bad);
+	if (k->field == offsetof(struct sw_policy, domain_root) && *copy != '/')
+		sw_config_report(l, s->line, "%s = '%s' is no absolute path", k->name, copy);
 	free(*at);
 	*at = copy;
 }

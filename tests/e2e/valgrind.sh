@@ -59,6 +59,9 @@ check 0 apply --check --force --config "$tmp/good.conf"
 check 0 explain --config "$tmp/good.conf" --uid 1000
 check 0 explain --config "$tmp/good.conf" --uid root --format json
 check 2 explain --config "$tmp/bad.conf" --uid root
+check 0 domains --root tests/fixtures/panels/cpanel --format json alice
+check 0 domains --root tests/fixtures/panels/ispconfig /var/www/clients/client1/web5/web
+check 1 domains --root tests/fixtures/panels/nginx 4242
 
 if ((EUID == 0)); then
 	root=$(awk '/ - cgroup2 / { print $5; exit }' /proc/self/mountinfo)
