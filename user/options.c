@@ -32,7 +32,7 @@ static const char common_help[] =
 	"  --cgroup PATH     attach to this cgroup v2 directory instead of the root\n"
 	"  --pin-dir DIR     where links and maps are pinned (default /sys/fs/bpf/smtpwall)\n"
 	"  --state-dir DIR   history and state (default /var/lib/smtpwall)\n"
-	"  --format FORMAT   table, tsv, json or csv\n"
+	"  --format FORMAT   table, tsv, json or csv; of reports also html\n"
 	"  --no-color        plain text also on a terminal\n"
 	"  -q, --quiet       errors only      -v, --verbose  details, libbpf's too\n"
 	"  -h, --help        this text\n"
@@ -40,17 +40,19 @@ static const char common_help[] =
 	"Exit status: 0 good, 1 a bad state was found, 2 usage or configuration error,\n"
 	"3 the kernel or the state directory could not be used. See smtpwall(8).\n";
 
-static int parse_format(const char *arg, enum sw_format *ret)
+static int parse_format(const char *command, const char *arg, enum sw_format *ret)
 {
-	static const char *const names[] = { "table", "tsv", "json", "csv" };
+	static const char *const names[] = { "table", "tsv", "json", "csv", "html" };
+	bool html = !strcmp(command, "report");
 
-	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+	for (size_t i = 0; i < ARRAY_SIZE(names) - !html; i++) {
 		if (strcmp(arg, names[i]) == 0) {
 			*ret = (enum sw_format)i;
 			return 0;
 		}
 	}
-	return log_err(SW_EXIT_USAGE, "unknown format '%s'; use table, tsv, json or csv", arg);
+	return log_err(SW_EXIT_USAGE, "unknown format '%s'; use table, tsv, json%s", arg,
+		       html ? ", csv or html" : " or csv");
 }
 
 /* An empty variable counts as not set. */
@@ -77,7 +79,7 @@ static void defaults(struct sw_options *o)
 	};
 }
 
-static int take_common(int c, struct sw_options *o)
+static int take_common(const char *command, int c, struct sw_options *o)
 {
 	switch (c) {
 	case OPT_CONFIG:
@@ -94,7 +96,7 @@ static int take_common(int c, struct sw_options *o)
 		o->state_dir = optarg;
 		return 0;
 	case OPT_FORMAT:
-		return parse_format(optarg, &o->format);
+		return parse_format(command, optarg, &o->format);
 	case OPT_NO_COLOR:
 		o->color = false;
 		return 0;
@@ -148,7 +150,7 @@ int sw_options_parse(int argc, char **argv, const char *usage, const struct opti
 		else if (c >= SW_OPT_OWN && take)
 			r = take(c, optarg, data);
 		else
-			r = take_common(c, &o);
+			r = take_common(argv[0], c, &o);
 	}
 	if (!r && o.target.pin_dir[0] != '/')
 		r = log_err(SW_EXIT_USAGE, "the pin directory '%s' has to be an absolute path",

@@ -15,7 +15,13 @@ enum sw_exit {
 	SW_EXIT_KERNEL = 3,	/* the kernel or the state directory could not be used */
 };
 
-enum sw_format { SW_FORMAT_TABLE, SW_FORMAT_TSV, SW_FORMAT_JSON, SW_FORMAT_CSV };
+enum sw_format {
+	SW_FORMAT_TABLE,
+	SW_FORMAT_TSV,
+	SW_FORMAT_JSON,
+	SW_FORMAT_CSV,
+	SW_FORMAT_HTML,		/* of reports only */
+};
 
 struct sw_options {
 	struct sw_target target;

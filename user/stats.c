@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include <arpa/inet.h>
-#include <bpf/bpf.h>
-#include <bpf/libbpf.h>
 #include <errno.h>
 #include <string.h>
 
@@ -62,29 +60,30 @@ static void fill_times(const struct sw_stats_raw *raw, uint64_t first_ns, uint64
 	s->last = wall_time(raw, s->last_ns);
 }
 
-static void format_destination(const uint8_t addr[16], uint16_t port, char *ret)
+void sw_address_format(const void *addr, char ret[SW_ADDRESS_LEN])
 {
 	static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
-	char text[INET6_ADDRSTRLEN];
 
-	if (!port)
-		return;
-	if (!memcmp(addr, mapped, sizeof(mapped))) {
-		inet_ntop(AF_INET, addr + 12, text, sizeof(text));
-		snprintf(ret, SW_DESTINATION_LEN, "%s:%u", text, port);
-	} else {
-		inet_ntop(AF_INET6, addr, text, sizeof(text));
-		snprintf(ret, SW_DESTINATION_LEN, "[%s]:%u", text, port);
-	}
+	if (!memcmp(addr, mapped, sizeof(mapped)))
+		inet_ntop(AF_INET, (const char *)addr + sizeof(mapped), ret, SW_ADDRESS_LEN);
+	else
+		inet_ntop(AF_INET6, addr, ret, SW_ADDRESS_LEN);
 }
 
-/* Directory and script of an ordinary origin, malloc'd. The kernel wrote the lengths, but a row
- * is read while it may be written: nothing here trusts them. */
-static int fill_where(const struct sw_where *w, struct sw_stat *s)
+void sw_destination_format(const void *addr, uint16_t port, char ret[SW_DESTINATION_LEN])
+{
+	char text[SW_ADDRESS_LEN];
+
+	sw_address_format(addr, text);
+	snprintf(ret, SW_DESTINATION_LEN, strchr(text, ':') ? "[%s]:%u" : "%s:%u", text, port);
+}
+
+/* The kernel wrote the lengths, but a row is read while it may be written. */
+int sw_stat_set_where(const struct sw_where *w, struct sw_stat *s)
 {
 	size_t off = w->path_off < SW_PATH_LEN ? w->path_off : SW_PATH_LEN - 1;
 	size_t len = w->argv_len < SW_ARGV_LEN ? w->argv_len : SW_ARGV_LEN - 1;
-	char *directory = NULL, *script;
+	char *directory = NULL, *script, *argv;
 
 	if (asprintf(&directory, "%s%.*s", w->flags & SW_PATH_CUT ? "..." : "",
 		     (int)strnlen(w->path + off, SW_PATH_LEN - off), w->path + off) < 0)
@@ -92,7 +91,15 @@ static int fill_where(const struct sw_where *w, struct sw_stat *s)
 	s->directory = directory;
 	script = sw_script(w->argv, len, w->comm);
 	s->script = script;
-	return script ? 0 : -ENOMEM;
+	argv = malloc(len + 1);
+	s->argv = argv;
+	if (!script || !argv)
+		return -ENOMEM;
+	memcpy(argv, w->argv, len);
+	argv[len] = '\0';
+	s->argv_len = len;
+	memcpy(s->comm, w->comm, SW_COMM_LEN);
+	return 0;
 }
 
 static enum sw_row origin_row(const struct sw_origin_key *k)
@@ -125,33 +132,61 @@ char *sw_cgroup_path(const struct sw_cgroup_name *n)
 	return n->filled ? join_names(n) : strdup("?");
 }
 
-static int fill_cgroup(const struct sw_stats_raw *raw, uint64_t id, struct sw_stat *s)
-{
-	const struct sw_map_dump *d = &raw->cgroups;
+/* Names of cgroups in order of their ids: origins are many. */
+struct cgroups {
+	struct cgroup {
+		uint64_t id;
+		const struct sw_cgroup_name *name;
+	} *item;
+	size_t n;
+};
 
-	for (size_t i = 0; i < d->n; i++) {
-		if (memcmp(sw_map_key(d, i), &id, sizeof(id)) != 0)
-			continue;
-		s->cgroup = sw_cgroup_path(sw_map_value(d, i));
-		return s->cgroup ? 0 : -ENOMEM;
+static int compare_cgroup(const void *a, const void *b)
+{
+	const struct cgroup *x = a, *y = b;
+
+	return x->id < y->id ? -1 : x->id > y->id;
+}
+
+static int index_cgroups(const struct sw_map_dump *d, struct cgroups *ret)
+{
+	ret->item = calloc(d->n + 1, sizeof(*ret->item));
+	if (!ret->item)
+		return -ENOMEM;
+	for (ret->n = 0; ret->n < d->n; ret->n++) {
+		memcpy(&ret->item[ret->n].id, sw_map_key(d, ret->n), sizeof(uint64_t));
+		ret->item[ret->n].name = sw_map_value(d, ret->n);
 	}
+	qsort(ret->item, ret->n, sizeof(*ret->item), compare_cgroup);
 	return 0;
 }
 
-static int fill_origin(const struct sw_stats_raw *raw, const struct sw_origin_key *k,
-		       const struct sw_origin *o, struct sw_stat *s)
+static int fill_cgroup(const struct cgroups *c, uint64_t id, struct sw_stat *s)
+{
+	const struct cgroup key = { .id = id };
+	const struct cgroup *found = bsearch(&key, c->item, c->n, sizeof(key), compare_cgroup);
+
+	if (!found)
+		return 0;
+	s->cgroup = sw_cgroup_path(found->name);
+	return s->cgroup ? 0 : -ENOMEM;
+}
+
+static int fill_origin(const struct sw_stats_raw *raw, const struct cgroups *c,
+		       const struct sw_origin_key *k, const struct sw_origin *o, struct sw_stat *s)
 {
 	*s = (struct sw_stat){ .uid = k->uid, .row = origin_row(k) };
 	memcpy(s->n, o->n, sizeof(s->n));
 	memcpy(s->sketch, o->sketch, sizeof(s->sketch));
 	s->destinations = sw_sketch_estimate(s->sketch, &s->destinations_full);
 	fill_times(raw, o->first_ns, o->last_ns, s);
-	format_destination(o->last_daddr, o->last_dport, s->last_destination);
+	if (o->last_dport)
+		sw_destination_format(o->last_daddr, o->last_dport, s->last_destination);
 	if (s->row == SW_ROW_MORE && !(s->directory = strdup("(more directories)")))
 		return -ENOMEM;
 	if (s->row != SW_ROW_UID || !o->filled)
 		return 0;
-	return fill_cgroup(raw, o->cgroup_id, s) ?: fill_where(&o->where, s);
+	return fill_cgroup(c, o->cgroup_id, s) ?: sw_stat_set_where(&o->where, s);
 }
 
 /* The canary of `verify` is ours and no account's. */
@@ -160,14 +195,17 @@ static bool is_canary(const struct sw_stat *s)
 	return (s->row == SW_ROW_UID || s->row == SW_ROW_MORE) && s->uid == SW_CANARY_UID;
 }
 
-static void free_texts(struct sw_stat *s)
+void sw_stat_free_texts(struct sw_stat *s)
 {
 	free((char *)s->directory);
 	free((char *)s->script);
 	free((char *)s->cgroup);
+	free((char *)s->argv);
+	s->directory = s->script = s->cgroup = s->argv = NULL;
 }
 
-static int read_origins(const struct sw_stats_raw *raw, struct sw_stats *ret)
+static int read_origins(const struct sw_stats_raw *raw, const struct cgroups *c,
+			struct sw_stats *ret)
 {
 	const struct sw_map_dump *d = &raw->origins;
 
@@ -176,7 +214,7 @@ static int read_origins(const struct sw_stats_raw *raw, struct sw_stats *ret)
 		return -ENOMEM;
 	for (size_t i = 0; i < d->n; i++) {
 		struct sw_stat *s = &ret->origins[ret->n_origins];
-		int r = fill_origin(raw, sw_map_key(d, i), sw_map_value(d, i), s);
+		int r = fill_origin(raw, c, sw_map_key(d, i), sw_map_value(d, i), s);
 
 		ret->n_origins++;
 		if (r < 0)
@@ -186,7 +224,7 @@ static int read_origins(const struct sw_stats_raw *raw, struct sw_stats *ret)
 		else
 			ret->origin_rows++;
 		if (is_canary(s) || !sw_stat_attempts(s)) {
-			free_texts(s);
+			sw_stat_free_texts(s);
 			*s = (struct sw_stat){};
 			ret->n_origins--;
 		}
@@ -218,8 +256,7 @@ static int read_accounts(const struct sw_stats_raw *raw, struct sw_stats *ret)
 	return 0;
 }
 
-/* By the account a row belongs to. SW_ROW_MORE is an account's; SW_ROW_OVERFLOW is nobody's. */
-static int compare_account(const void *a, const void *b)
+int sw_stat_compare_account(const void *a, const void *b)
 {
 	const struct sw_stat *x = a, *y = b;
 	int x_row = x->row == SW_ROW_MORE ? SW_ROW_UID : x->row;
@@ -232,8 +269,7 @@ static int compare_account(const void *a, const void *b)
 	return 0;
 }
 
-/* Whether `a` says more about what an account does wrong than `b`. */
-static bool is_more_telling(const struct sw_stat *a, const struct sw_stat *b)
+bool sw_stat_is_worse(const struct sw_stat *a, const struct sw_stat *b)
 {
 	uint64_t a_bad = sw_stat_offences(a), b_bad = sw_stat_offences(b);
 
@@ -250,7 +286,7 @@ static void merge_origins(struct sw_stat *a, const struct sw_stat *origins, size
 	for (size_t i = 0; i < n; i++) {
 		for (int j = 0; j < SW_SKETCH_WORDS; j++)
 			a->sketch[j] |= origins[i].sketch[j];
-		if (is_more_telling(&origins[i], worst))
+		if (sw_stat_is_worse(&origins[i], worst))
 			worst = &origins[i];
 		if (origins[i].last_ns > newest->last_ns)
 			newest = &origins[i];
@@ -262,6 +298,7 @@ static void merge_origins(struct sw_stat *a, const struct sw_stat *origins, size
 	a->directory = worst->directory;
 	a->script = worst->script;
 	a->cgroup = worst->cgroup;
+	a->worst = worst;
 }
 
 /* Both arrays are in the same order: one pass over each. */
@@ -272,10 +309,10 @@ static void join(struct sw_stats *s)
 	for (size_t i = 0; i < s->n_accounts; i++) {
 		struct sw_stat *a = &s->accounts[i];
 
-		while (o < s->n_origins && compare_account(&s->origins[o], a) < 0)
+		while (o < s->n_origins && sw_stat_compare_account(&s->origins[o], a) < 0)
 			o++;
 		for (n = 0; o + n < s->n_origins; n++)
-			if (compare_account(&s->origins[o + n], a) != 0)
+			if (sw_stat_compare_account(&s->origins[o + n], a) != 0)
 				break;
 		/* Directories that found no room are of many accounts, not of those without one. */
 		merge_origins(a, s->origins + o, a->row == SW_ROW_OVERFLOW ? 0 : n);
@@ -314,6 +351,72 @@ static int read_hours(const struct sw_stats_raw *raw, struct sw_stats *s)
 	return 0;
 }
 
+static int compare_dest(const void *a, const void *b)
+{
+	const struct sw_stat_dest *x = a, *y = b;
+	uint64_t x_all = x->would_deny + x->refused, y_all = y->would_deny + y->refused;
+
+	if (x->uid != y->uid)
+		return x->uid < y->uid ? -1 : 1;
+	if (x_all != y_all)
+		return x_all > y_all ? -1 : 1;
+	return strcmp(x->address, y->address) ?: x->port - y->port;
+}
+
+static int read_dests(const struct sw_stats_raw *raw, struct sw_stats *s)
+{
+	const struct sw_map_dump *d = &raw->dests;
+
+	s->dests = calloc(d->n + 1, sizeof(*s->dests));
+	if (!s->dests)
+		return -ENOMEM;
+	for (size_t i = 0; i < d->n; i++) {
+		const struct sw_dest_key *k = sw_map_key(d, i);
+		const struct sw_dest *v = sw_map_value(d, i);
+		struct sw_stat_dest *one = &s->dests[s->n_dests];
+
+		if (k->uid == SW_CANARY_UID || !(v->would_deny + v->refused))
+			continue;
+		*one = (struct sw_stat_dest){
+			.uid = k->uid,
+			.port = k->port,
+			.would_deny = v->would_deny,
+			.refused = v->refused,
+			.first = wall_time(raw, v->first_ns),
+			.last = wall_time(raw, v->last_ns ? v->last_ns : v->first_ns),
+		};
+		if (k->port)
+			sw_address_format(k->addr, one->address);
+		s->n_dests++;
+	}
+	qsort(s->dests, s->n_dests, sizeof(*s->dests), compare_dest);
+	return 0;
+}
+
+const struct sw_stat_dest *sw_stat_dests(const struct sw_stats *s, uint32_t uid, size_t *n)
+{
+	size_t low = 0, high = s->n_dests;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (s->dests[middle].uid < uid)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	*n = 0;
+	while (low + *n < s->n_dests && s->dests[low + *n].uid == uid)
+		++*n;
+	return *n ? &s->dests[low] : NULL;
+}
+
+/* Whether rows of this map are those that we know. */
+static bool fits(const struct sw_map_dump *d, size_t key_size, size_t value_size)
+{
+	return !d->n || (d->key_size == key_size && d->value_size == value_size);
+}
+
 int sw_stats_build(const struct sw_stats_raw *raw, struct sw_stats *ret)
 {
 	struct sw_stats s = {
@@ -321,29 +424,30 @@ int sw_stats_build(const struct sw_stats_raw *raw, struct sw_stats *ret)
 		.origin_rows_max = raw->origin_rows_max,
 		.now = (time_t)(raw->wall_ns / NSEC_PER_SEC),
 	};
-	int r = 0;
+	struct cgroups cgroups = {};
+	int r;
 
-	if ((raw->uids.n && (raw->uids.key_size != sizeof(struct sw_uid_key) ||
-			     raw->uids.value_size != sizeof(struct sw_uid_stats))) ||
-	    (raw->origins.n && (raw->origins.key_size != sizeof(struct sw_origin_key) ||
-				raw->origins.value_size != sizeof(struct sw_origin))) ||
-	    (raw->hours.n && (raw->hours.key_size != sizeof(uint32_t) ||
-			      raw->hours.value_size != sizeof(struct sw_hours))) ||
-	    (raw->cgroups.n && (raw->cgroups.key_size != sizeof(uint64_t) ||
-				raw->cgroups.value_size != sizeof(struct sw_cgroup_name))))
+	if (!fits(&raw->uids, sizeof(struct sw_uid_key), sizeof(struct sw_uid_stats)) ||
+	    !fits(&raw->origins, sizeof(struct sw_origin_key), sizeof(struct sw_origin)) ||
+	    !fits(&raw->hours, sizeof(uint32_t), sizeof(struct sw_hours)) ||
+	    !fits(&raw->dests, sizeof(struct sw_dest_key), sizeof(struct sw_dest)) ||
+	    !fits(&raw->cgroups, sizeof(uint64_t), sizeof(struct sw_cgroup_name)))
 		return -EINVAL;
 	memcpy(s.counters, raw->counters, sizeof(s.counters));
-	r = read_origins(raw, &s);
+	r = index_cgroups(&raw->cgroups, &cgroups);
+	if (!r)
+		r = read_origins(raw, &cgroups, &s);
+	free(cgroups.item);
 	if (!r)
 		r = read_accounts(raw, &s);
 	if (r < 0) {
 		sw_stats_free(&s);
 		return r;
 	}
-	qsort(s.origins, s.n_origins, sizeof(*s.origins), compare_account);
-	qsort(s.accounts, s.n_accounts, sizeof(*s.accounts), compare_account);
+	qsort(s.origins, s.n_origins, sizeof(*s.origins), sw_stat_compare_account);
+	qsort(s.accounts, s.n_accounts, sizeof(*s.accounts), sw_stat_compare_account);
 	join(&s);
-	r = read_hours(raw, &s);
+	r = read_hours(raw, &s) ?: read_dests(raw, &s);
 	if (r < 0)
 		sw_stats_free(&s);
 	else
@@ -353,81 +457,11 @@ int sw_stats_build(const struct sw_stats_raw *raw, struct sw_stats *ret)
 
 void sw_stats_free(struct sw_stats *s)
 {
-	for (size_t i = 0; i < s->n_origins; i++) {
-		free((char *)s->origins[i].directory);
-		free((char *)s->origins[i].script);
-	}
+	for (size_t i = 0; i < s->n_origins; i++)
+		sw_stat_free_texts(&s->origins[i]);
 	free(s->origins);
+	free(s->dests);
 	free(s->accounts);
 	free(s->hours);
 	*s = (struct sw_stats){};
-}
-
-static int read_counters(int fd, uint64_t ret[_SW_CTR_MAX])
-{
-	int n = libbpf_num_possible_cpus();
-	_cleanup_free_ __u64 *cpu = n > 0 ? calloc((size_t)n, sizeof(*cpu)) : NULL;
-
-	if (!cpu)
-		return n > 0 ? -ENOMEM : n;
-	for (__u32 i = 0; i < _SW_CTR_MAX; i++) {
-		if (bpf_map_lookup_elem(fd, &i, cpu) < 0)
-			return -errno;
-		ret[i] = 0;
-		for (int j = 0; j < n; j++)
-			ret[i] += cpu[j];
-	}
-	return 0;
-}
-
-static int rows_max(int fd, uint64_t *ret)
-{
-	struct bpf_map_info info = {};
-	__u32 len = sizeof(info);
-
-	if (bpf_obj_get_info_by_fd(fd, &info, &len) < 0)
-		return -errno;
-	*ret = info.max_entries;
-	return 0;
-}
-
-static int64_t clock_ns(clockid_t clock)
-{
-	struct timespec ts;
-
-	clock_gettime(clock, &ts);
-	return (int64_t)ts.tv_sec * NSEC_PER_SEC + ts.tv_nsec;
-}
-
-int sw_stats_read(const struct sw_live *l, struct sw_stats *ret)
-{
-	struct sw_stats_raw raw = {};
-	int r;
-
-	if (l->map_fd[SW_MAP_UID_STATS] < 0 || l->map_fd[SW_MAP_ORIGINS] < 0 ||
-	    l->map_fd[SW_MAP_COUNTERS] < 0)
-		return -ENOENT;
-	r = rows_max(l->map_fd[SW_MAP_UID_STATS], &raw.uid_rows_max);
-	if (!r)
-		r = rows_max(l->map_fd[SW_MAP_ORIGINS], &raw.origin_rows_max);
-	if (r < 0)
-		return r;
-	raw.wall_ns = clock_ns(CLOCK_REALTIME);
-	raw.mono_ns = clock_ns(CLOCK_MONOTONIC);
-	r = sw_map_dump(l->map_fd[SW_MAP_UID_STATS], &raw.uids);
-	if (!r)
-		r = sw_map_dump(l->map_fd[SW_MAP_ORIGINS], &raw.origins);
-	if (!r && l->map_fd[SW_MAP_HOURS] >= 0)
-		r = sw_map_dump(l->map_fd[SW_MAP_HOURS], &raw.hours);
-	if (!r && l->map_fd[SW_MAP_CGROUPS] >= 0)
-		r = sw_map_dump(l->map_fd[SW_MAP_CGROUPS], &raw.cgroups);
-	if (!r)
-		r = read_counters(l->map_fd[SW_MAP_COUNTERS], raw.counters);
-	if (!r)
-		r = sw_stats_build(&raw, ret);
-	sw_map_dump_free(&raw.uids);
-	sw_map_dump_free(&raw.origins);
-	sw_map_dump_free(&raw.cgroups);
-	sw_map_dump_free(&raw.hours);
-	return r;
 }

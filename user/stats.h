@@ -16,6 +16,8 @@
 #include "options.h"
 #include "smtpwall_abi.h"
 
+#define SW_ADDRESS_LEN 46	/* INET6_ADDRSTRLEN */
+
 /* "[v6]:port" and the NUL. */
 #define SW_DESTINATION_LEN 56
 
@@ -36,12 +38,27 @@ struct sw_stat {
 	const char *script;
 	const struct sw_hours *hours;	/* of an account: attempts by the hour; NULL: none */
 	const char *cgroup;	/* path below the v2 root; one that begins with "..." has lost its top */
+	const char *argv;	/* process title as the kernel has it, argv_len bytes; NULL: not known */
+	size_t argv_len;
+	char comm[SW_COMM_LEN + 1];
+	const struct sw_stat *worst;	/* of an account: its main origin; NULL: none */
+};
+
+/* Where an account's attempts that were not simply allowed went to. */
+struct sw_stat_dest {
+	uint32_t uid;
+	uint16_t port;		/* 0: the account's further destinations, together */
+	char address[SW_ADDRESS_LEN];	/* empty where port is 0 */
+	uint64_t would_deny, refused;
+	time_t first, last;	/* 0: not known */
 };
 
 struct sw_stats {
 	struct sw_stat *accounts;	/* ordered by row, then UID */
 	struct sw_stat *origins;	/* ordered by row, then UID; own the texts */
 	size_t n_accounts, n_origins;	/* without rows that have counted nothing */
+	struct sw_stat_dest *dests;	/* n_dests of them, ordered by UID, then worst first */
+	size_t n_dests;
 	uint64_t counters[_SW_CTR_MAX];
 	/* Occupancy; the overflow rows are ours and not counted. */
 	struct sw_hours *hours;		/* n_hours of them, for sw_stat.hours */
@@ -54,7 +71,7 @@ struct sw_stats {
 /* What the kernel gave, before anybody interpreted it. */
 struct sw_stats_raw {
 	struct sw_map_dump uids, origins;	/* of sw_uid_stats and sw_origins */
-	struct sw_map_dump cgroups, hours;	/* of sw_cgroups, sw_hours; may be empty */
+	struct sw_map_dump cgroups, hours, dests;	/* of the maps of these names; may be empty */
 	uint64_t counters[_SW_CTR_MAX];	/* summed over CPUs */
 	uint64_t uid_rows_max, origin_rows_max;
 	int64_t wall_ns, mono_ns;	/* both clocks, read together */
@@ -77,9 +94,27 @@ uint64_t sw_stat_attempts(const struct sw_stat *s);
 /* Those that make an offender: denied, would be denied, limited, redirected. */
 uint64_t sw_stat_offences(const struct sw_stat *s);
 
+/* Whether `a` says more about what an account does wrong than `b`. */
+bool sw_stat_is_worse(const struct sw_stat *a, const struct sw_stat *b);
+
+/* By the account that two rows belong to, as qsort(3) wants it. SW_ROW_MORE is an account's. */
+int sw_stat_compare_account(const void *a, const void *b);
+
+/* The destinations of an account, worst first; NULL and 0: none. */
+const struct sw_stat_dest *sw_stat_dests(const struct sw_stats *s, uint32_t uid, size_t *n);
+
 /* How many distinct destinations set these cells. `full` (may be NULL): every cell is set, the
  * result is the largest estimate and the truth is anything above. */
 unsigned int sw_sketch_estimate(const uint64_t sketch[SW_SKETCH_WORDS], bool *full);
+
+/* Address, and address and port, as people write them. `addr`: 16 bytes, IPv4 as v4-mapped. */
+void sw_address_format(const void *addr, char ret[SW_ADDRESS_LEN]);
+void sw_destination_format(const void *addr, uint16_t port, char ret[SW_DESTINATION_LEN]);
+
+/* Directory, script and process title of `w` into `s`, malloc'd; its lengths are not trusted. 0 or
+ * -ENOMEM; what there is already has to be freed in any case. */
+int sw_stat_set_where(const struct sw_where *w, struct sw_stat *s);
+void sw_stat_free_texts(struct sw_stat *s);	/* also the cgroup's; of an origin only */
 
 /* The path that the names of a cgroup make; malloc'd, untrusted bytes. NULL without memory. */
 char *sw_cgroup_path(const struct sw_cgroup_name *n);
@@ -112,28 +147,6 @@ void sw_accounts_free(struct sw_accounts *c);
 /* Whether `path` is the account's home or lies below it. Without an account, or with a home like
  * "/", nothing does. */
 bool sw_account_has_home(const struct sw_account *a, const char *path);
-
-/* Which rows of a reading, and in which order. All zero: every offender by UID, worst first. */
-enum sw_report_sort {
-	SW_SORT_DENIED,		/* denied, would-be-denied and limited together, then attempts */
-	SW_SORT_ATTEMPTS,
-	SW_SORT_LAST,		/* newest first */
-	SW_SORT_UID,
-	_SW_SORT_MAX,
-};
-
-struct sw_report {
-	bool by_directory;
-	bool all;		/* not only offenders */
-	enum sw_report_sort sort;
-	uint32_t top;		/* 0: no limit */
-	bool is_since, is_until;	/* of the last attempt; both ends count */
-	time_t since, until;
-};
-
-/* Prints them on standard output: cmd_report.c. 0; -errno when not all could be written. */
-int sw_report_print(const struct sw_report *what, enum sw_format format, bool color,
-		    const struct sw_stats *s);
 
 /* Prints `s` (its accounts are put in another order) and the state of `l` as OpenMetrics text on
  * standard output, with series of their own for the `top` worst offenders: cmd_metrics.c. Where

@@ -36,7 +36,7 @@ static const struct {
 } parts[] = {
 	{ "insns", bench_insns },   { "exact", bench_exact }, { "cycle", bench_cycle },
 	{ "stream", bench_stream }, { "scale", bench_scale }, { "memory", bench_memory },
-	{ "flood", bench_flood },
+	{ "flood", bench_flood },   { "rules", bench_rules }, { "bulk", bench_bulk },
 };
 
 /* An event carries the process title, and a long one costs most: start again with a long one. */
@@ -80,6 +80,7 @@ static void remove_scratch(const char *scratch)
 {
 	char path[PATH_MAX];
 
+	bench_bulk_remove(scratch);
 	for (int depth = DEPTH; depth >= 0; depth--) {
 		size_t n = (size_t)snprintf(path, sizeof(path), "%s", scratch);
 

@@ -4,6 +4,7 @@
 #define BENCH_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 struct bench {
 	bool quick;
@@ -21,6 +22,14 @@ int bench_cycle(const struct bench *b);
 int bench_stream(const struct bench *b);
 int bench_scale(const struct bench *b);
 int bench_memory(const struct bench *b);
+int bench_rules(const struct bench *b);
+int bench_bulk(const struct bench *b);
+
+/* What bench_bulk() left in the scratch directory when it was interrupted. */
+void bench_bulk_remove(const char *scratch);
+
+/* Bytes of a map, as the kernel accounts them. */
+uint64_t bench_map_bytes(int fd);
 int bench_flood(const struct bench *b);
 
 #endif

@@ -81,12 +81,10 @@ static int ignore_event(void *ctx, void *data, size_t len)
 	return 0;
 }
 
-static int prepare(const struct gate_opts *o, struct gate *g)
+static int prepare(struct gate *g)
 {
-	int r = write_exempt(g, o->n_exempt);
+	int r = map_control(g);
 
-	if (!r)
-		r = map_control(g);
 	if (r < 0)
 		return r;
 	g->ring = ring_buffer__new(sw_kern_map_fd(&g->kern, SW_MAP_EVENTS), ignore_event, NULL,
@@ -98,27 +96,84 @@ static int prepare(const struct gate_opts *o, struct gate *g)
 	return 0;
 }
 
+/* The programs on maps of their own, with room for so many identities and rules. */
+static int load(const struct sw_policy *p, uint32_t max_exempt, uint32_t max_rules, struct gate *g)
+{
+	struct sw_load l = { .settings = g->settings };
+
+	for (int i = 0; i < _SW_MAP_MAX; i++)
+		l.map_fd[i] = -1;
+	l.max_entries[SW_MAP_EXEMPT] = 4096 + 4 * max_exempt;
+	l.max_entries[SW_MAP_ALLOW] = 4096 + 4 * max_rules;
+	l.max_entries[SW_MAP_UID_STATS] = p->max_uids;
+	l.max_entries[SW_MAP_ORIGINS] = p->max_origins;
+	l.max_entries[SW_MAP_EVENTS] = p->event_buffer;
+	return sw_kern_load(&l, &g->kern);
+}
+
 int gate_open(const struct gate_opts *o, struct gate *ret)
 {
 	struct sw_policy p = { 0 };
-	struct sw_load l = { 0 };
 	struct gate g = { 0 };
 	int r = make_settings(o, &g.settings, &p);
 
-	l.settings = g.settings;
-	for (int i = 0; i < _SW_MAP_MAX; i++)
-		l.map_fd[i] = -1;
-	l.max_entries[SW_MAP_EXEMPT] =
-		4096 + 4 * (o->max_exempt > o->n_exempt ? o->max_exempt : o->n_exempt);
-	l.max_entries[SW_MAP_UID_STATS] = p.max_uids;
-	l.max_entries[SW_MAP_ORIGINS] = p.max_origins;
-	l.max_entries[SW_MAP_EVENTS] = p.event_buffer;
-	sw_policy_free(&p);
 	if (!r)
-		r = sw_kern_load(&l, &g.kern);
+		r = load(&p, o->max_exempt > o->n_exempt ? o->max_exempt : o->n_exempt, 0, &g);
+	sw_policy_free(&p);
 	if (r < 0)
 		return r;
-	r = prepare(o, &g);
+	r = write_exempt(&g, o->n_exempt);
+	if (!r)
+		r = prepare(&g);
+	if (r < 0) {
+		gate_close(&g);
+		return r;
+	}
+	*ret = g;
+	return 0;
+}
+
+static int write_policy(const struct sw_policy *p, const struct sw_rows *allow,
+			const struct gate *g)
+{
+	_cleanup_free_ struct sw_exempt_key *key = NULL;
+	_cleanup_free_ struct sw_exempt_val *val = NULL;
+	struct sw_rows limits;
+	int r = sw_rows_exempt(p, g->settings.generation, &key, &val);
+
+	if (!r)
+		r = sw_rows_write(sw_kern_map_fd(&g->kern, SW_MAP_EXEMPT), key, val, sizeof(*key),
+				  sizeof(*val), p->n_exempt);
+	if (!r)
+		r = sw_rows_store(sw_kern_map_fd(&g->kern, SW_MAP_ALLOW), allow);
+	if (!r)
+		r = sw_rows_limits(p, g->settings.generation, &limits);
+	if (r < 0)
+		return r;
+	r = sw_rows_store(sw_kern_map_fd(&g->kern, SW_MAP_LIMITS), &limits);
+	sw_rows_free(&limits);
+	return r;
+}
+
+int gate_open_policy(const struct sw_policy *p, struct gate *ret)
+{
+	struct sw_features f;
+	struct sw_rows allow;
+	struct gate g = { 0 };
+	int r = sw_features_probe(NULL, &f);
+
+	if (r < 0)
+		return r;
+	sw_rows_settings(p, &f, 1, &g.settings);
+	r = sw_rows_allow(p, g.settings.generation, &allow);
+	if (r < 0)
+		return r;
+	r = load(p, (uint32_t)p->n_exempt, (uint32_t)allow.n, &g);
+	if (!r)
+		r = write_policy(p, &allow, &g);
+	if (!r)
+		r = prepare(&g);
+	sw_rows_free(&allow);
 	if (r < 0) {
 		gate_close(&g);
 		return r;

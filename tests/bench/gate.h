@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "kern.h"
+#include "policy.h"
 
 #define BENCH_UID	61001U	/* nobody's account; never exempt */
 #define BENCH_QUIET_UID	61002U
@@ -45,6 +46,9 @@ struct chain {
 
 /* 0 or -errno; free it with gate_close(). */
 int gate_open(const struct gate_opts *o, struct gate *ret);
+
+/* The same for a policy: its exempt accounts, allow rules and limits. */
+int gate_open_policy(const struct sw_policy *p, struct gate *ret);
 void gate_close(struct gate *g);
 
 /* A program that only lets through: what every hook costs at least. A descriptor or -errno. */

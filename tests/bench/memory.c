@@ -14,7 +14,7 @@
 #define MIB	(1024.0 * 1024.0)
 
 /* memlock of a descriptor's fdinfo; kernels before 6.4 give an estimate for a full table. */
-static uint64_t memlock(int fd)
+uint64_t bench_map_bytes(int fd)
 {
 	_cleanup_fclose_ FILE *f = NULL;
 	unsigned long long n = 0;
@@ -33,7 +33,7 @@ static double total_mib(const struct gate *g)
 	uint64_t sum = 0;
 
 	for (int i = 0; i < _SW_MAP_MAX; i++)
-		sum += memlock(sw_kern_map_fd(&g->kern, (enum sw_map_id)i));
+		sum += bench_map_bytes(sw_kern_map_fd(&g->kern, (enum sw_map_id)i));
 	return (double)sum / MIB;
 }
 

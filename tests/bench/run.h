@@ -19,6 +19,10 @@ struct run_cost {
  */
 int run_command(const char *const argv[], int in, struct run_cost *cost);
 
+/* The same, slower: the most memory the process itself had (VmHWM), in KiB. What rusage tells
+ * begins with the memory of whoever forked it. */
+int run_peak(const char *const argv[], int in, long *ret_kib);
+
 /* Lets this process run on one CPU only, counted from 0 and round again. */
 void run_on_cpu(int cpu);
 

@@ -154,8 +154,8 @@ static void roll_who(struct dice *d, const struct model_world *w, struct model_r
 		r->who = w->uid[dice_below(d, (uint32_t)w->n_uids)];
 	else if (r->kind == SW_KIND_GID)
 		r->who = w->gid[dice_below(d, (uint32_t)w->n_gids)];
-	else if (r->kind == SW_KIND_CGROUP)
-		r->who = dice_below(d, MODEL_CGROUPS);
+	else
+		r->who = r->kind == SW_KIND_CGROUP ? dice_below(d, MODEL_CGROUPS) : 0;
 }
 
 static void write_dest(const struct model_rule *r, char *text, size_t size)
@@ -196,15 +196,25 @@ static bool has_rule(const struct model *m, const char *key)
 	return false;
 }
 
+/* Often for the same destination as one before it, or even for the same caller as well: then the
+ * order of kinds decides, or that of the lines. */
 static void roll_rule(struct dice *d, const struct model_world *w, struct model *m)
 {
-	struct model_rule r = { .quota = { SW_UNLIMITED, SW_UNLIMITED } };
+	struct model_rule r = { .n_dest = 0 };
+	uint32_t like = dice_below(d, 100);
 
-	roll_who(d, w, &r);
-	roll_dest(d, w, &r);
+	if (m->n_rules && like < 50) {
+		r = m->rule[dice_below(d, (uint32_t)m->n_rules)];
+		r.n_ports = 0;
+	} else {
+		roll_dest(d, w, &r);
+	}
+	r.quota = (struct sw_quota){ SW_UNLIMITED, SW_UNLIMITED };
+	if (!m->n_rules || like >= 20)
+		roll_who(d, w, &r);
 	for (uint32_t n = dice_below(d, 3); r.n_ports < n;)
 		r.port[r.n_ports++] = policy_port(d, m);
-	if (dice_percent(d, 25))
+	if (dice_percent(d, 35))
 		r.quota = roll_quota(d);
 	make_key(&r);
 	if (!has_rule(m, r.key))

@@ -28,13 +28,15 @@
 #define MARK		"csf-difference: "
 #define ORDINARY	61001
 #define OTHER		61002	/* group of its own, listed nowhere */
-#define NUMBER		61004	/* in SMTP_ALLOWUSER, as a number */
 #define OF_ALLOW	61005	/* in csf.allow */
-#define WHOS		16
+#define WHOS		17
 #define SKIPPED		77
 
 #define PORTS	.ports = "25,465,587"
 #define GROUPS	.groups = "mail,mailman"
+
+/* Accounts by their numbers, which CSF ignores. */
+static char numbers_of_users[64], numbers_of_groups[64];
 
 static const struct csf_conf confs[] = {
 	{ .name = "as installed, and on", .block = true, PORTS, .users = "", GROUPS },
@@ -44,7 +46,7 @@ static const struct csf_conf confs[] = {
 	{ .name = "not even local, no IPv6", .block = true, .no_local = true, PORTS,
 	  .users = "daemon", GROUPS },
 	{ .name = "unknown names and numbers", .block = true, .ipv6 = true, PORTS,
-	  .users = "daemon,nosuchuser,61004,root", .groups = "mail,nosuchgroup,61006,root" },
+	  .users = numbers_of_users, .groups = numbers_of_groups },
 	{ .name = "port 25 alone", .block = true, .ipv6 = true, .ports = "25", .users = "daemon",
 	  .groups = "" },
 	{ .name = "csf.allow", .block = true, .ipv6 = true, PORTS, .users = "", GROUPS,
@@ -178,9 +180,15 @@ static struct csf_who *add(const char *name, uint32_t uid, uint32_t gid)
 	return &whos[n_whos++];
 }
 
-/* daemon and mail are accounts of every distribution. */
-static void make_whos(uint32_t daemon, uint32_t mail)
+/* daemon, bin and mail are accounts of every distribution. */
+static void make_whos(void)
 {
+	uint32_t daemon = getpwnam("daemon")->pw_uid, mail = getgrnam("mail")->gr_gid;
+	uint32_t bin = getpwnam("bin")->pw_uid, bin_group = getgrnam("bin")->gr_gid;
+
+	snprintf(numbers_of_users, sizeof(numbers_of_users), "daemon,nosuchuser,%u,root", bin);
+	snprintf(numbers_of_groups, sizeof(numbers_of_groups), "mail,nosuchgroup,%u,root",
+		 bin_group);
 	add("root", 0, 0);
 	add("ordinary", ORDINARY, ORDINARY);
 	add("of group mail", ORDINARY, mail);
@@ -190,7 +198,8 @@ static void make_whos(uint32_t daemon, uint32_t mail)
 	add("user daemon", daemon, OTHER);
 	add("set-uid daemon", daemon, OTHER)->ruid = ORDINARY;
 	add("daemon as ordinary", ORDINARY, OTHER)->ruid = daemon;
-	add("user by number", NUMBER, NUMBER);
+	add("user by number", bin, OTHER);
+	add("group by number", ORDINARY, bin_group);
 	add("user of csf.allow", OF_ALLOW, OF_ALLOW);
 	add("socket made by root", ORDINARY, ORDINARY)->socket = CSF_SOCKET_OF_ROOT;
 	add("root, socket of other", 0, 0)->socket = CSF_SOCKET_OF_ORDINARY;
@@ -394,7 +403,9 @@ static const char *why_not(void)
 		return "iptables-restore does not take CSF's rules: is xt_owner there?";
 	if (load_rules(&confs[8], true) != 0)
 		return "ip6tables-restore does not take CSF's rules";
-	return getpwnam("daemon") && getgrnam("mail") ? NULL : "there is no user daemon or group mail";
+	if (!getpwnam("daemon") || !getpwnam("bin") || !getgrnam("mail") || !getgrnam("bin"))
+		return "there are no users daemon and bin, or no groups mail and bin";
+	return NULL;
 }
 
 int main(void)
@@ -417,7 +428,7 @@ int main(void)
 		return SKIPPED;
 	}
 	sw_log_max = SW_LOG_WARN;
-	make_whos(getpwnam("daemon")->pw_uid, getgrnam("mail")->gr_gid);
+	make_whos();
 	if (!mkdtemp(dir))
 		return 99;
 	wall_open(&wall);

@@ -15,17 +15,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
 
-#include "actor.h"
-#include "cgroup.h"
-#include "decide.h"
+#include "cast.h"
 #include "log.h"
 #include "mapread.h"
 #include "observer.h"
-#include "oracle.h"
-#include "scene.h"
 #include "usage.h"
 #include "util.h"
 #include "wall.h"
@@ -35,33 +29,6 @@
 #define TUPLES_OF_ONE	320	/* under one policy */
 #define AT_LEAST	10	/* of each reason, or the test says nothing */
 #define DENY_SECONDS	7200
-
-static const uint32_t uids[] = { 0, 61001, 61002, 61003, 61004, 61005 };
-static const uint32_t gids[] = { 0, 61001, 61002, 61003, 61004 };
-static const char *const below[MODEL_CGROUPS] = { "", "/a", "/a/b", "/c", "/none" };
-
-/* Who asks; `in` is an index of `below`. */
-static const struct {
-	uint32_t ruid, euid, egid;
-	unsigned int in;
-	bool new_net, new_pid;
-} cast[] = {
-	{ 0, 0, 0, 0, false, false },
-	{ 0, 0, 0, 3, false, false },
-	{ 61001, 61001, 61001, 0, false, false },
-	{ 61002, 61002, 61002, 2, false, false },
-	{ 61003, 61003, 61003, 1, false, false },
-	{ 61004, 61004, 61001, 3, false, false },
-	{ 61005, 61005, 0, 0, false, false },
-	{ 61001, 61002, 61003, 0, false, false },	/* set-uid programs */
-	{ 61002, 0, 0, 1, false, false },
-	{ 0, 61003, 61002, 2, false, false },
-	{ 61001, 61001, 61002, 2, true, false },	/* containers */
-	{ 0, 0, 0, 0, true, false },
-	{ 61004, 61004, 61004, 1, false, true },
-	{ 61003, 61001, 61001, 3, true, false },
-	{ 0, 0, 61003, 3, true, true },
-};
 
 /* One policy while it is asked. */
 struct run {
@@ -78,10 +45,7 @@ struct tuple {
 };
 
 static struct wall wall;
-static struct actor actor[ARRAY_SIZE(cast)];
-static struct oracle_who whom[ARRAY_SIZE(cast)];
-static char cgroup_path[MODEL_CGROUPS][64];
-static uint64_t cgroup_id[MODEL_CGROUPS];
+static struct cast cast;
 static struct model_world world;
 static struct sw_addrs own;	/* addresses of this machine, at the last apply */
 static struct run run;
@@ -89,79 +53,6 @@ static struct dice dice;
 static char text[MODEL_TEXT];
 static struct oracle_state used;
 static unsigned int seen[_SW_VERDICT_MAX], why[_SW_REASON_MAX], not_smtp;
-static int listener = -1;
-
-/* ---- the world ---- */
-
-/* The mail server that connects are redirected to. */
-static uint16_t listen_somewhere(void)
-{
-	struct sockaddr_in6 a = { .sin6_family = AF_INET6 };
-	socklen_t len = sizeof(a);
-
-	listener = socket(AF_INET6, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	if (listener < 0 || bind(listener, (void *)&a, len) < 0 || listen(listener, 4096) < 0 ||
-	    getsockname(listener, (void *)&a, &len) < 0) {
-		perror("listen");
-		exit(99);
-	}
-	return ntohs(a.sin6_port);
-}
-
-static void make_cgroups(void)
-{
-	_cleanup_free_ char *root = NULL;
-	_cleanup_close_ int fd = -1;
-
-	if (sw_cgroup_open(NULL, &fd, &root) < 0)
-		exit(99);
-	for (int i = 0; i < MODEL_CGROUPS; i++) {
-		char dir[256];
-
-		snprintf(dir, sizeof(dir), "%s%s", wall.cgroup, below[i]);
-		if (i && i < MODEL_CGROUPS - 1 && mkdir(dir, 0755) < 0)
-			exit(99);
-		snprintf(cgroup_path[i], sizeof(cgroup_path[i]), "%.60s", dir + strlen(root));
-		world.cgroup[i] = cgroup_path[i];
-		if (i < MODEL_CGROUPS - 1 && sw_cgroup_find(fd, cgroup_path[i], &cgroup_id[i]) < 0)
-			exit(99);
-	}
-}
-
-static void start_cast(void)
-{
-	for (size_t i = 0; i < ARRAY_SIZE(cast); i++) {
-		char dir[256];
-
-		snprintf(dir, sizeof(dir), "%s%s", wall.cgroup, below[cast[i].in]);
-		actor_start(&(struct actor_opts){ .ruid = cast[i].ruid, .euid = cast[i].euid,
-						  .egid = cast[i].egid, .cgroup = dir,
-						  .new_net = cast[i].new_net,
-						  .new_pid = cast[i].new_pid }, &actor[i]);
-		whom[i] = (struct oracle_who){
-			.ruid = cast[i].ruid, .euid = cast[i].euid, .egid = cast[i].egid,
-			.container = cast[i].new_net || cast[i].new_pid,
-			.cgroup = { true },
-		};
-		whom[i].cgroup[cast[i].in] = true;
-		if (cast[i].in == 2)
-			whom[i].cgroup[1] = true;
-	}
-}
-
-static int build_world(void **state)
-{
-	(void)state;
-	wall_open(&wall);
-	make_cgroups();
-	world.uid = uids;
-	world.n_uids = ARRAY_SIZE(uids);
-	world.gid = gids;
-	world.n_gids = ARRAY_SIZE(gids);
-	world.redirect_port = listen_somewhere();
-	start_cast();
-	return 0;
-}
 
 /* ---- one policy ---- */
 
@@ -274,7 +165,7 @@ struct did {
 static void act(struct run *r, const struct tuple *t, struct did *d)
 {
 	observer_begin(&r->observer);
-	actor_connect(&actor[t->who], &t->to, &d->saw);
+	actor_connect(&cast.actor[t->who], &t->to, &d->saw);
 	observer_end(&r->observer, &d->counted);
 	d->n_events = r->observer.n_events;
 	d->event = r->observer.event;
@@ -287,14 +178,12 @@ static void complain(const struct tuple *t, const char *what, const char *fmt, .
 
 static void complain(const struct tuple *t, const char *what, const char *fmt, ...)
 {
-	char addr[INET6_ADDRSTRLEN];
+	char addr[INET6_ADDRSTRLEN], who[160];
 	va_list ap;
 
 	inet_ntop(AF_INET6, t->to.addr, addr, sizeof(addr));
-	fprintf(stderr, "%s\n# real UID %u, effective UID %u, GID %u, in '%s'%s%s, to %s port %u%s%s\n",
-		text, cast[t->who].ruid, cast[t->who].euid, cast[t->who].egid,
-		below[cast[t->who].in], cast[t->who].new_net ? ", own network" : "",
-		cast[t->who].new_pid ? ", own PIDs" : "", addr, t->to.port,
+	fprintf(stderr, "%s\n# %s, to %s port %u%s%s\n", text,
+		cast_describe(&cast, t->who, who, sizeof(who)), addr, t->to.port,
 		t->to.bound ? ", bound" : "", t->to.v6_socket ? ", IPv6 socket" : "");
 	fprintf(stderr, "# %s: ", what);
 	va_start(ap, fmt);
@@ -397,23 +286,16 @@ static void check_place(const struct run *r, const struct tuple *t,
 
 static void make_query(const struct tuple *t, struct sw_query *q)
 {
-	const struct oracle_who *w = &whom[t->who];
-	size_t level = 0;
-
-	*q = (struct sw_query){
-		.euid = w->euid, .egid = w->egid, .ruid = w->ruid, .port = t->to.port,
-		.in_container = w->container, .bound_to_device = t->to.bound,
-	};
+	cast_query(&cast, t->who, q);
+	q->port = t->to.port;
+	q->bound_to_device = t->to.bound;
 	memcpy(q->addr, t->to.addr, sizeof(q->addr));
-	for (int i = 0; i < MODEL_CGROUPS; i++)
-		if (w->cgroup[i])
-			q->cgroup[level++] = cgroup_id[i];
 }
 
 /* An hour that turns in between makes all windows new; then nothing was learnt. */
 static bool ask_all(struct run *r, const struct tuple *t)
 {
-	const struct oracle_who *w = &whom[t->who];
+	const struct oracle_who *w = &cast.who[t->who];
 	static struct oracle_state fresh;
 	struct oracle_answer want, of_file;
 	struct sw_answer live, file;
@@ -446,9 +328,20 @@ static bool ask_all(struct run *r, const struct tuple *t)
 	return true;
 }
 
+/* Now and then the mail server itself, which must not be sent to itself. */
+static unsigned int roll_who(const struct model *m)
+{
+	unsigned int who = dice_below(&dice, CAST_MEMBERS);
+
+	if (m->mode == SW_MODE_REDIRECT && m->mail_uid && dice_percent(&dice, 10))
+		while (cast.who[who].euid != m->mail_uid)
+			who = (who + 1) % CAST_MEMBERS;
+	return who;
+}
+
 static void roll_tuple(const struct model *m, struct tuple *t)
 {
-	*t = (struct tuple){ .who = dice_below(&dice, ARRAY_SIZE(cast)) };
+	*t = (struct tuple){ .who = roll_who(m) };
 	model_roll_address(&dice, &world, m, t->to.addr);
 	t->to.port = model_roll_port(&dice, m);
 	t->to.v6_socket = dice_percent(&dice, 30);
@@ -458,7 +351,7 @@ static void roll_tuple(const struct model *m, struct tuple *t)
 
 static void maybe_deny_somebody(struct run *r)
 {
-	uint32_t uid = uids[dice_below(&dice, ARRAY_SIZE(uids))];
+	uint32_t uid = world.uid[dice_below(&dice, (uint32_t)world.n_uids)];
 
 	if (dice_percent(&dice, 4))
 		release_all(r);
@@ -466,14 +359,6 @@ static void maybe_deny_somebody(struct run *r)
 		return;
 	assert_int_equal(sw_deny_uid(&r->live, uid, DENY_SECONDS, SW_DENIED_BY_HAND), 0);
 	used.denied[used.n_denied++] = uid;
-}
-
-static void drain_listener(void)
-{
-	int fd;
-
-	while ((fd = accept4(listener, NULL, NULL, 0)) >= 0)
-		close(fd);
 }
 
 static unsigned int under_one_policy(unsigned int n)
@@ -491,7 +376,7 @@ static unsigned int under_one_policy(unsigned int n)
 		done += ask_all(&run, &t);
 	}
 	end(&run);
-	drain_listener();
+	cast_drain(&cast);
 	return done;
 }
 
@@ -526,20 +411,20 @@ static void all_agree(void **state)
 		assert_true(seen[i] >= AT_LEAST);
 }
 
+static int build_world(void **state)
+{
+	(void)state;
+	wall_open(&wall);
+	cast_open(&wall, &cast, &world);
+	return 0;
+}
+
 static int leave_world(void **state)
 {
-	char dir[256];
-
 	(void)state;
 	end(&run);	/* of a test that failed */
-	for (size_t i = 0; i < ARRAY_SIZE(cast); i++)
-		actor_stop(&actor[i], NULL);
-	for (int i = MODEL_CGROUPS - 2; i > 0; i--) {
-		snprintf(dir, sizeof(dir), "%s%s", wall.cgroup, below[i]);
-		scene_rmdir(dir);
-	}
+	cast_close(&wall, &cast);
 	wall_close(&wall);
-	close(listener);
 	free(own.item);
 	return 0;
 }

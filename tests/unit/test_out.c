@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Escaping, formats and times, and the report made of them. */
+/* Escaping, formats and times. */
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -7,11 +7,9 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <cmocka.h>
 
 #include "out.h"
-#include "stats.h"
 #include "util.h"
 
 static void test_escape(void **state)
@@ -241,137 +239,6 @@ static void test_time_parse(void **state)
 	}
 }
 
-/* 1: worst. 2: busy, never denied. 3: would be denied, latest. Then a kernel thread. */
-static struct sw_stat accounts[] = {
-	{ .uid = 4100000001U, .n = { 1, 5, 0, 0, 0, 2 }, .first = 1000000, .last = 2000000,
-	  .last_ns = 1, .last_destination = "[2001:db8::1]:25", .destinations = 1411,
-	  .destinations_full = true, .directory = "/x\033", .script = "m.php" },
-	{ .uid = 4100000002U, .n = { 90 }, .first = 1000001, .last = 2000001, .last_ns = 2 },
-	{ .uid = 4100000003U, .n = { 0, 0, 3 }, .first = 1000002, .last = 2000003, .last_ns = 4 },
-	{ .row = SW_ROW_KERNEL, .n = { 0, 4 }, .first = 1000003, .last = 2000002, .last_ns = 3 },
-};
-static struct sw_stat origins[] = {
-	{ .uid = 4100000007U, .row = SW_ROW_MORE, .n = { 0, 1 }, .directory = "(more directories)" },
-};
-
-/* What the report prints to standard output, malloc'd. */
-static char *report(const struct sw_report *f, enum sw_format format, size_t n_accounts)
-{
-	const struct sw_stats s = { .accounts = accounts, .n_accounts = n_accounts,
-				    .origins = origins, .n_origins = ARRAY_SIZE(origins),
-				    .counters = { [SW_CTR_EVENTS_LOST] = 3 }, .now = 2000060 };
-	int saved = dup(STDOUT_FILENO), fd = memfd_create("out", 0);
-	char *text = calloc(1, 65536);
-
-	fflush(stdout);
-	dup2(fd, STDOUT_FILENO);
-	assert_int_equal(sw_report_print(f, format, false, &s), 0);
-	dup2(saved, STDOUT_FILENO);
-	assert_true(pread(fd, text, 65535, 0) >= 0);
-	close(saved);
-	close(fd);
-	return text;
-}
-
-/* The order of rows is read from their first word: UID, or - of the kernel. */
-static void test_choose(void **state)
-{
-	static const struct { struct sw_report f; const char *want; } rows[] = {
-		{ { .sort = SW_SORT_DENIED }, "1-3" },
-		{ { .sort = SW_SORT_DENIED, .all = true }, "1-32" },
-		{ { .sort = SW_SORT_DENIED, .top = 1 }, "1" },
-		{ { .sort = SW_SORT_ATTEMPTS, .all = true }, "21-3" },
-		{ { .sort = SW_SORT_LAST }, "3-1" },
-		{ { .sort = SW_SORT_UID, .all = true }, "123-" },
-		{ { .sort = SW_SORT_UID, .all = true, .is_since = true, .since = 2000002 }, "3-" },
-		{ { .sort = SW_SORT_UID, .all = true, .is_until = true, .until = 2000001 }, "12" },
-		{ { .sort = SW_SORT_UID, .by_directory = true }, "7" },
-	};
-
-	(void)state;
-	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
-		_cleanup_free_ char *text = report(&rows[i].f, SW_FORMAT_TSV, ARRAY_SIZE(accounts));
-		char got[8] = "", *line = text, *p = got;
-
-		for (; *line; line = strchr(line, '\n') + 1)
-			*p++ = *line == '\t' ? '-' : line[strcspn(line, "\t") - 1];
-		assert_string_equal(got, rows[i].want);
-	}
-}
-
-static void test_report_machine(void **state)
-{
-	const struct sw_report f = { .sort = SW_SORT_DENIED, .top = 2 };
-	_cleanup_free_ char *tsv = report(&f, SW_FORMAT_TSV, 4), *csv = report(&f, SW_FORMAT_CSV, 4);
-
-	(void)state;
-	set_zone("UTC0");
-	free(tsv);
-	tsv = report(&f, SW_FORMAT_TSV, 4);
-	assert_string_equal(tsv,
-		"4100000001\t\t\t0\tnone\t/x\\x1b\tm.php\t8\t1\t5\t0\t0\t0\t2\t0\t1411\t0\t0\t0\t"
-		"1970-01-12T13:46:40Z\t1970-01-24T03:33:20Z\t[2001:db8::1]:25\taccount\t\t\n"
-		"\t(kernel)\t\t0\tnone\t\t\t4\t0\t4\t0\t0\t0\t0\t0\t0\t0\t0\t0\t"
-		"1970-01-12T13:46:43Z\t1970-01-24T03:33:22Z\t\tkernel\t\t\n");
-	assert_int_equal(strncmp(csv, "uid,user,domain,domains,source,directory,script,attempts,"
-		"allowed,denied,would_deny,limited,redirected,local,sendmail,destinations,"
-		"bytes_sent,established,failed,first_seen,last_seen,last_destination,row,"
-		"container,cgroup\r\n"
-		"4100000001,,,0,none,/x\\x1b,m.php,8,1,5,", 240), 0);
-}
-
-static void test_report_json(void **state)
-{
-	const struct sw_report f = { .sort = SW_SORT_DENIED, .top = 2 };
-	_cleanup_free_ char *text = NULL;
-
-	(void)state;
-	set_zone("UTC0");
-	text = report(&f, SW_FORMAT_JSON, 4);
-	assert_string_equal(text,
-		"{\"since\":\"1970-01-12T13:46:40Z\",\"until\":\"1970-01-24T03:34:20Z\",\"live\":true,"
-		"\"events_lost\":3,\"rows\":[{\"uid\":4100000001,\"user\":null,\"domain\":null,"
-		"\"domains\":0,\"source\":\"none\",\"directory\":\"/x\\u001b\",\"script\":\"m.php\","
-		"\"attempts\":8,\"allowed\":1,\"denied\":5,\"would_deny\":0,\"limited\":0,"
-		"\"redirected\":0,\"local\":2,\"sendmail\":0,\"destinations\":1411,\"bytes_sent\":0,"
-		"\"established\":0,\"failed\":0,\"first_seen\":\"1970-01-12T13:46:40Z\","
-		"\"last_seen\":\"1970-01-24T03:33:20Z\",\"last_destination\":\"[2001:db8::1]:25\","
-		"\"row\":\"account\",\"container\":null,\"cgroup\":null},{\"uid\":null,\"user\":\"(kernel)\",\"domain\":null,"
-		"\"domains\":0,\"source\":\"none\",\"directory\":null,\"script\":null,\"attempts\":4,"
-		"\"allowed\":0,\"denied\":4,\"would_deny\":0,\"limited\":0,\"redirected\":0,"
-		"\"local\":0,\"sendmail\":0,\"destinations\":0,\"bytes_sent\":0,\"established\":0,"
-		"\"failed\":0,\"first_seen\":\"1970-01-12T13:46:43Z\","
-		"\"last_seen\":\"1970-01-24T03:33:22Z\",\"last_destination\":null,"
-		"\"row\":\"kernel\",\"container\":null,\"cgroup\":null}]}\n");
-}
-
-static void test_report_table(void **state)
-{
-	const struct sw_report f = { .sort = SW_SORT_DENIED, .top = 1 };
-	const struct sw_report later = { .sort = SW_SORT_DENIED, .is_since = true, .since = 3000000 };
-	_cleanup_free_ char *text = NULL, *none = NULL, *one = NULL;
-
-	(void)state;
-	setenv("COLUMNS", "200", 1);
-	setenv("LC_ALL", "C", 1);
-	text = report(&f, SW_FORMAT_TABLE, 4);
-	assert_string_equal(text,
-		"USER         UID  DENIED  ALLOWED  LOCAL   DESTS  LAST SEEN  LAST DESTINATION  "
-		"DIRECTORY  SCRIPT\n"
-		"-     4100000001       5        1      2  >1,411    60s ago  [2001:db8::1]:25  "
-		"/x\\x1b     m.php\n");
-	none = report(&later, SW_FORMAT_TABLE, 4);
-	assert_string_equal(none, "no offenders: no SMTP connect was seen in this period\n");
-	free(none);
-	none = report(&f, SW_FORMAT_TABLE, 0);
-	assert_string_equal(none, "no offenders: no SMTP connect was seen\n");
-	accounts[0] = accounts[1];
-	set_zone("UTC0");
-	one = report(&f, SW_FORMAT_TABLE, 1);
-	assert_string_equal(one, "no offenders: 1 account made 90 SMTP connects since "
-			    "1970-01-12T13:46:41Z, none was denied\n");
-}
-
 static void test_flush(void **state)
 {
 	FILE *full = fopen("/dev/full", "we");
@@ -393,10 +260,6 @@ int main(void)
 		cmocka_unit_test(test_numbers),
 		cmocka_unit_test(test_time_format),
 		cmocka_unit_test(test_time_parse),
-		cmocka_unit_test(test_choose),
-		cmocka_unit_test(test_report_machine),
-		cmocka_unit_test(test_report_json),
-		cmocka_unit_test(test_report_table),
 		cmocka_unit_test(test_flush),
 	};
 

@@ -215,6 +215,10 @@ static void test_merge(void **state)
 	assert_int_equal(sw_stat_offences(&s.accounts[0]), 7);
 	assert_string_equal(s.accounts[0].directory, "/guilty");
 	assert_string_equal(s.accounts[0].script, "m.php");
+	assert_string_equal(s.accounts[0].worst->directory, "/guilty");
+	assert_int_equal(s.accounts[0].worst->argv_len, 9);
+	assert_memory_equal(s.accounts[0].worst->argv, "php\0m.php", 10);
+	assert_string_equal(s.accounts[0].worst->comm, "worker");
 	assert_string_equal(s.accounts[0].last_destination, "192.0.2.3:25");
 	assert_int_equal(s.accounts[0].destinations, 3);
 	assert_int_equal(s.accounts[0].first, 4999010);
@@ -328,6 +332,87 @@ static void test_layout(void **state)
 	raw.origins.key_size = 8;
 	assert_int_equal(sw_stats_build(&raw, &s), -EINVAL);
 	assert_int_equal(s.now, 77);	/* untouched on failure */
+}
+
+static void test_dests(void **state)
+{
+	static const struct {
+		uint32_t uid;
+		uint16_t port, row;
+		const char *addr;
+		struct sw_dest v;
+	} in[] = {
+		{ 1002, 25, SW_ROW_UID, "::ffff:192.0.2.1", { 0, 5, SEC, 2 * SEC } },
+		{ 1001, 25, SW_ROW_UID, "2001:db8::1", { 1, 1, SEC, 0 } },
+		{ 1001, 0, SW_ROW_MORE, "::", { 0, 9, SEC, 3 * SEC } },
+		{ 1001, 465, SW_ROW_UID, "2001:db8::1", { 2, 0, SEC, SEC } },
+		{ 1001, 25, SW_ROW_UID, "2001:db8::2", { 0, 0, SEC, 0 } },	/* just made */
+		{ SW_CANARY_UID, 25, SW_ROW_UID, "::1", { 0, 7, SEC, SEC } },
+	};
+	struct sw_dest_key keys[ARRAY_SIZE(in)] = {};
+	struct sw_dest values[ARRAY_SIZE(in)];
+	struct sw_stats_raw raw = empty_raw();
+	const struct sw_stat_dest *d;
+	struct sw_stats s;
+	size_t n;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(in); i++) {
+		keys[i] = (struct sw_dest_key){ .uid = in[i].uid, .port = in[i].port, .row = in[i].row };
+		inet_pton(AF_INET6, in[i].addr, keys[i].addr);
+		values[i] = in[i].v;
+	}
+	raw.dests = (struct sw_map_dump){ ARRAY_SIZE(in), sizeof(*keys), sizeof(*values),
+					  (char *)keys, (char *)values };
+	assert_int_equal(sw_stats_build(&raw, &s), 0);
+	assert_int_equal(s.n_dests, 4);
+	d = sw_stat_dests(&s, 1001, &n);
+	assert_int_equal(n, 3);
+	assert_int_equal(d[0].port, 0);
+	assert_string_equal(d[0].address, "");
+	assert_int_equal(d[0].refused, 9);
+	assert_int_equal(d[0].last, 4999003);
+	assert_int_equal(d[1].port, 25);	/* as many as the next: by port */
+	assert_string_equal(d[1].address, "2001:db8::1");
+	assert_int_equal(d[1].last, 4999001);
+	assert_int_equal(d[2].would_deny, 2);
+	d = sw_stat_dests(&s, 1002, &n);
+	assert_int_equal(n, 1);
+	assert_string_equal(d[0].address, "192.0.2.1");
+	assert_null(sw_stat_dests(&s, 1003, &n));
+	assert_int_equal(n, 0);
+	sw_stats_free(&s);
+	raw.dests.value_size--;
+	assert_int_equal(sw_stats_build(&raw, &s), -EINVAL);
+}
+
+static void test_cgroups(void **state)
+{
+	struct sw_stats_raw raw = empty_raw();
+	uint64_t ids[] = { 70, 7, 40 };
+	struct sw_cgroup_name names[] = {
+		{ .filled = 1, .level = 2, .name = { "x.service", "system.slice" } },
+		{ .filled = 0 },
+		{ .filled = 1, .level = 9, .name = { "d", "c", "b", "a" } },
+	};
+	struct sw_origin *o;
+	struct sw_stats s;
+
+	(void)state;
+	for (uint32_t i = 0; i < 4; i++) {
+		add_uid(&raw, 1000 + i, SW_ROW_UID)->n[SW_N_DENIED] = 1;
+		o = add_origin(&raw, 1000 + i, SW_ROW_UID, "/");
+		o->n[SW_N_DENIED] = 1;
+		o->cgroup_id = i < 3 ? ids[i] : 999;
+	}
+	raw.cgroups = (struct sw_map_dump){ ARRAY_SIZE(ids), sizeof(*ids), sizeof(*names),
+					    (char *)ids, (char *)names };
+	assert_int_equal(sw_stats_build(&raw, &s), 0);
+	assert_string_equal(s.accounts[0].cgroup, "/system.slice/x.service");
+	assert_string_equal(s.accounts[1].cgroup, "?");
+	assert_string_equal(s.accounts[2].cgroup, ".../a/b/c/d");
+	assert_null(s.accounts[3].cgroup);
+	sw_stats_free(&s);
 }
 
 static void test_no_tables(void **state)
@@ -455,6 +540,8 @@ int main(void)
 		cmocka_unit_test(test_where),
 		cmocka_unit_test(test_hostile_row),
 		cmocka_unit_test(test_layout),
+		cmocka_unit_test(test_dests),
+		cmocka_unit_test(test_cgroups),
 		cmocka_unit_test(test_no_tables),
 		cmocka_unit_test(test_account_names),
 		cmocka_unit_test(test_home),
