@@ -10,6 +10,7 @@
 #include "decide.bpf.h"
 #include "hours.bpf.h"
 #include "identity.bpf.h"
+#include "window.bpf.h"
 
 SW_INLINE bool sw_env_rule(struct sw_env *env, __u32 kind, __u32 who, const struct sw_flow *f,
 			   struct sw_rule *rule)
@@ -85,45 +86,26 @@ static __always_inline struct sw_usage *sw_usage_row(__u32 kind, __u64 id)
 	return bpf_map_lookup_elem(&sw_usage, &key);
 }
 
-/* Whether the window moves to `hour`. It goes forward, and never back by one hour: a clock that
- * is set back a little must not give a window a second time. A clock that was wrong by more
- * starts anew. */
-static __always_inline bool sw_turns(const struct sw_usage *u, __u32 hour)
-{
-	return hour != u->hour && hour + 1 != u->hour;
-}
-
 /*
- * Uses up one: the window it was counted in (its hour + 1), or 0 when none is left. Global, with scalars only (all that 5.10 takes): verified
+ * Uses up one: what sw_window_take() says. Global, with scalars only (all that 5.10 takes): verified
  * once. No function may be called while the lock is held.
  */
 int sw_take(__u32 kind, __u64 id, __u32 per_hour, __u32 per_day, __u32 hour);
 __noinline int sw_take(__u32 kind, __u64 id, __u32 per_hour, __u32 per_day, __u32 hour)
 {
 	struct sw_usage *u = sw_usage_row(kind, id);
-	__u32 counted = 0;
+	__u32 counted;
 
 	if (!u) {
 		sw_bump(SW_CTR_USAGE_FULL);
 		return 0;
 	}
 	bpf_spin_lock(&u->lock);
-	if (sw_turns(u, hour)) {
-		if (hour / 24 != u->hour / 24)
-			u->day_used = 0;
-		u->hour_used = 0;
-		u->hour = hour;
-	}
-	if (u->hour_used < per_hour && u->day_used < per_day) {
-		u->hour_used++;
-		u->day_used++;
-		counted = u->hour + 1;
-	}
+	counted = sw_window_take(u, per_hour, per_day, hour);
 	bpf_spin_unlock(&u->lock);
 	return counted;
 }
 
-/* Only into the window it was taken from: another CPU may have turned it since. */
 int sw_give_back(__u32 kind, __u64 id, __u32 counted);
 __noinline int sw_give_back(__u32 kind, __u64 id, __u32 counted)
 {
@@ -133,10 +115,7 @@ __noinline int sw_give_back(__u32 kind, __u64 id, __u32 counted)
 	if (!u)
 		return 0;
 	bpf_spin_lock(&u->lock);
-	if (u->hour + 1 == counted && u->hour_used)
-		u->hour_used--;
-	if ((u->hour) / 24 == (counted - 1) / 24 && u->day_used)
-		u->day_used--;
+	sw_window_give_back(u, counted);
 	bpf_spin_unlock(&u->lock);
 	return 0;
 }

@@ -14,6 +14,7 @@ int cmd_release(int argc, char **argv);
 int cmd_report(int argc, char **argv);
 int cmd_run(int argc, char **argv);
 int cmd_status(int argc, char **argv);
+int cmd_suggest(int argc, char **argv);
 int cmd_verify(int argc, char **argv);
 
 #endif

@@ -8,6 +8,8 @@
 #include "existing_int.h"
 #include "util.h"
 
+#define MPTCP_ROUNDS	8	/* looks for subflows that came while others were closed */
+
 int sw_conns_add(struct sw_conns *c, const struct sw_conn *conn)
 {
 	struct sw_conn *grown;
@@ -124,28 +126,37 @@ static int destroy(const struct sw_existing_job *job, struct mnl_socket *nl,
 	return r == -EOPNOTSUPP ? destroy_otherwise(job, nl, &e) : r;
 }
 
-/* Every subflow, whatever port it goes to. -ENOENT when there is none any more: such a connection
- * is dead, even though the kernel keeps it for a minute. */
-static int end_mptcp(const struct sw_existing_job *job, struct mnl_socket *nl,
-			 const struct sw_netns_list *ns, const struct sw_conn *c)
+/* The subflows there are now, whatever port they go to: how many, or -errno. */
+static int destroy_subflows(const struct sw_existing_job *job, struct mnl_socket *nl,
+			    const struct sw_netns_list *ns, const struct sw_conn *c)
 {
 	const struct sw_conns one = { .item = (struct sw_conn *)c, .n = 1 };
 	const struct sw_diag_dump d = { .inodes = &one, .ns = c->ns };
 	struct sw_conns flows = {};
-	int r = sw_diag_dump(nl, &d, &flows), result = -ENOENT;
+	int r = sw_diag_dump(nl, &d, &flows);
 
-	if (r == 0 && !job->close)
-		result = flows.n ? 0 : -ENOENT;
 	for (size_t i = 0; i < flows.n && r == 0 && job->close; i++) {
-		int error = destroy(job, nl, ns, &flows.item[i]);
-
-		if (error < 0 && error != -ENOENT)
-			r = error;
-		else if (error == 0)
-			result = 0;
+		r = destroy(job, nl, ns, &flows.item[i]);
+		if (r == -ENOENT)
+			r = 0;
 	}
 	free(flows.item);
-	return r < 0 ? r : result;
+	return r < 0 ? r : (int)flows.n;
+}
+
+/* Until none is left: the kernel may be about to open another one, and to a port that no policy
+ * denies. -ENOENT when there was none: such a connection is dead, though the kernel keeps it for
+ * a minute. */
+static int end_mptcp(const struct sw_existing_job *job, struct mnl_socket *nl,
+		     const struct sw_netns_list *ns, const struct sw_conn *c)
+{
+	int r = destroy_subflows(job, nl, ns, c);
+
+	if (r <= 0 || !job->close)
+		return r < 0 ? r : r == 0 ? -ENOENT : 0;
+	for (int i = 0; i < MPTCP_ROUNDS && r > 0; i++)
+		r = destroy_subflows(job, nl, ns, c);
+	return r > 0 ? -EBUSY : r;
 }
 
 static int add_row(struct sw_existing_list *l, const struct sw_existing *e)

@@ -211,7 +211,7 @@ static int scan_process(struct search *s, DIR *proc, const char *name)
 		return 0;
 	dir = fdopendir(fd);
 	if (!dir) {
-		r = -errno;
+		r = errno == ENOMEM ? -ENOMEM : 0;	/* ENOENT: gone by now */
 		close(fd);
 		return r;
 	}

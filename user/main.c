@@ -25,6 +25,7 @@ static const struct command {
 	{ "deny", cmd_deny, "deny an account all SMTP for a time" },
 	{ "release", cmd_release, "end a temporary deny, or empty the window of a limit" },
 	{ "explain", cmd_explain, "which rule decides for this UID, destination and port" },
+	{ "suggest", cmd_suggest, "from what was observed: the lines that enforcing would need" },
 	{ "domains", cmd_domains, "what is known of an account, domain or directory" },
 	{ "import", cmd_import, "a smtpwall.conf from CSF, DirectAdmin or Imunify360" },
 	{ "metrics", cmd_metrics, "OpenMetrics text on standard output" },

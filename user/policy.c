@@ -70,6 +70,7 @@ void sw_policy_free(struct sw_policy *p)
 		sw_allow_rule_free(&p->rules[i]);
 	free(p->cgroups);
 	free(p->rules);
+	free(p->rule_index);
 	free(p->limits);
 	free(p->limit_index);
 	free(p->domain_sources);

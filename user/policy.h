@@ -102,6 +102,8 @@ struct sw_policy {
 	size_t n_cgroups;
 	struct sw_allow_rule *rules;
 	size_t n_rules;
+	uint32_t *rule_index;	/* by id; like exempt_index */
+	size_t n_rule_index;
 	struct sw_policy_limit *limits;
 	size_t n_limits;
 	uint32_t *limit_index;	/* like exempt_index */
@@ -144,6 +146,9 @@ uint32_t sw_policy_cgroup_who(struct sw_policy *p, struct sw_policy_cgroup *c);
  * there (its index in *ret_other); -ENOMEM. On failure `r` stays the caller's. */
 int sw_policy_add_rule(struct sw_policy *p, const struct sw_allow_rule *r, size_t *ret_other);
 void sw_allow_rule_free(struct sw_allow_rule *r);
+
+/* The rule with this id, or NULL. Owned by `p`. */
+const struct sw_allow_rule *sw_policy_find_rule(const struct sw_policy *p, uint64_t id);
 
 /* Gives rule `i`, whose destination is a host name, its addresses. 0 or -ENOMEM. */
 int sw_policy_set_addresses(struct sw_policy *p, size_t i, const uint8_t (*addr)[16], size_t n);

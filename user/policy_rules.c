@@ -73,24 +73,68 @@ void sw_allow_rule_free(struct sw_allow_rule *r)
 	*r = (struct sw_allow_rule){};
 }
 
-int sw_policy_add_rule(struct sw_policy *p, const struct sw_allow_rule *r, size_t *ret_other)
-{
-	uint64_t id = hash(r->text);
-	struct sw_allow_rule *grown;
+#define INDEX_MIN 64
 
-	for (size_t i = 0; i < p->n_rules; i++) {
-		if (p->rules[i].id == id && !strcmp(p->rules[i].text, r->text)) {
-			*ret_other = i;
-			return -EEXIST;
-		}
+/* The slot of a rule: the one it is in, or the free one where it belongs. With `text` NULL that of
+ * the first rule with this id. */
+static uint32_t *rule_slot(const struct sw_policy *p, uint64_t id, const char *text)
+{
+	for (size_t i = id;; i++) {
+		uint32_t *slot = &p->rule_index[i & (p->n_rule_index - 1)];
+		const struct sw_allow_rule *r = *slot ? &p->rules[*slot - 1] : NULL;
+
+		if (!r || (r->id == id && (!text || !strcmp(r->text, text))))
+			return slot;
 	}
-	grown = grow(p->rules, p->n_rules, sizeof(*grown));
+}
+
+/* Room for one more: a policy of thousands of rules is read in one go. */
+static int grow_rules(struct sw_policy *p)
+{
+	size_t n_index = p->n_rule_index ? p->n_rule_index * 2 : INDEX_MIN;
+	struct sw_allow_rule *grown = grow(p->rules, p->n_rules, sizeof(*grown));
+	uint32_t *fresh;
+
 	if (!grown)
 		return -ENOMEM;
 	p->rules = grown;
+	if (p->n_rules < p->n_rule_index / 2)
+		return 0;
+	fresh = calloc(n_index, sizeof(*fresh));
+	if (!fresh)
+		return -ENOMEM;
+	free(p->rule_index);
+	p->rule_index = fresh;
+	p->n_rule_index = n_index;
+	for (size_t i = 0; i < p->n_rules; i++)
+		*rule_slot(p, p->rules[i].id, p->rules[i].text) = (uint32_t)i + 1;
+	return 0;
+}
+
+int sw_policy_add_rule(struct sw_policy *p, const struct sw_allow_rule *r, size_t *ret_other)
+{
+	uint64_t id = hash(r->text);
+	uint32_t *slot;
+	int err = grow_rules(p);
+
+	if (err < 0)
+		return err;
+	slot = rule_slot(p, id, r->text);
+	if (*slot) {
+		*ret_other = *slot - 1;
+		return -EEXIST;
+	}
 	p->rules[p->n_rules] = *r;
 	p->rules[p->n_rules++].id = id;
+	*slot = (uint32_t)p->n_rules;
 	return 0;
+}
+
+const struct sw_allow_rule *sw_policy_find_rule(const struct sw_policy *p, uint64_t id)
+{
+	const uint32_t *slot = p->n_rule_index ? rule_slot(p, id, NULL) : NULL;
+
+	return slot && *slot ? &p->rules[*slot - 1] : NULL;
 }
 
 int sw_policy_set_addresses(struct sw_policy *p, size_t i, const uint8_t (*addr)[16], size_t n)
@@ -108,8 +152,6 @@ int sw_policy_set_addresses(struct sw_policy *p, size_t i, const uint8_t (*addr)
 	p->rules[i].n_dest = n;
 	return 0;
 }
-
-#define INDEX_MIN 64
 
 /* The slot of (kind, id): the one it is in, or the free one where it belongs. */
 static uint32_t *limit_slot(const struct sw_policy *p, enum sw_kind kind, uint32_t id)

@@ -8,6 +8,7 @@
 #include "mapread.h"
 #include "usage.h"
 #include "util.h"
+#include "window.bpf.h"
 
 #define NSEC_PER_SEC	1000000000ULL
 #define HOUR		3600
@@ -38,12 +39,7 @@ uint32_t sw_usage_hour(const struct sw_live *l)
 
 void sw_usage_turn(struct sw_usage *u, uint32_t hour)
 {
-	if (hour == u->hour || hour + 1 == u->hour)
-		return;
-	if (hour / 24 != u->hour / 24)
-		u->day_used = 0;
-	u->hour_used = 0;
-	u->hour = hour;
+	sw_window_turn(u, hour);
 }
 
 static int make(int fd, enum sw_kind kind, uint64_t id)
@@ -71,10 +67,9 @@ int sw_usage_make(int fd, const struct sw_policy *p)
 
 static bool has_rule(const struct sw_policy *p, uint64_t id)
 {
-	for (size_t i = 0; i < p->n_rules; i++)
-		if (p->rules[i].id == id && is_limited(&p->rules[i]))
-			return true;
-	return false;
+	const struct sw_allow_rule *r = sw_policy_find_rule(p, id);
+
+	return r && is_limited(r);
 }
 
 int sw_usage_prune(int fd, const struct sw_policy *p)

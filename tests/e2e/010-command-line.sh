@@ -7,7 +7,7 @@
 . "$(dirname "$0")/lib.sh"
 start
 
-commands=(run apply off status verify report explain domains import metrics)
+commands=(run apply off status verify report explain suggest domains import metrics)
 
 run "$smtpwall"
 check "without a command: exit status 2" exits 2
@@ -43,6 +43,7 @@ for command in "${commands[@]}"; do
 	fails "$command with a relative pin directory" 2 "'relative/dir'" "absolute"
 	extra=()
 	[[ $command != explain ]] || extra=(--uid 0)
+	[[ $command != domains ]] || extra=(root)
 	run "$smtpwall" "$command" "${extra[@]}" surplus
 	fails "$command with an argument too many" 2 "'surplus'"
 done

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -371,6 +372,39 @@ static void test_nothing_left_open(void **state)
 	client_stop(&c);
 }
 
+/* Processes that come and go all the time are no reason to fail. */
+static void test_restless(void **state)
+{
+	static const struct client_opts o = { WHO(OTHER, OTHER, "203.0.113.63", 25) };
+	pid_t restless[4];
+	struct client c;
+
+	(void)state;
+	client_start(&o, &c);
+	for (size_t i = 0; i < ARRAY_SIZE(restless); i++) {
+		restless[i] = fork();
+		if (restless[i] == 0) {
+			prctl(PR_SET_PDEATHSIG, SIGKILL);
+			signal(SIGCHLD, SIG_IGN);
+			for (;;)
+				if (fork() == 0)
+					_exit(0);
+		}
+	}
+	for (int i = 0; i < 100; i++) {
+		struct sw_existing_list l;
+
+		lab_run(true, &l);
+		assert_int_equal(l.n, 0);
+		sw_existing_free(&l);
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(restless); i++) {
+		kill(restless[i], SIGKILL);
+		waitpid(restless[i], NULL, 0);
+	}
+	client_stop(&c);
+}
+
 static void test_no_ports(void **state)
 {
 	struct sw_existing_job job = lab_job(true);
@@ -403,6 +437,7 @@ int main(void)
 		cmocka_unit_test(test_listed),
 		cmocka_unit_test(test_cannot_close),
 		cmocka_unit_test(test_nothing_left_open),
+		cmocka_unit_test(test_restless),
 		cmocka_unit_test(test_no_ports),
 	};
 

@@ -84,7 +84,8 @@ static size_t answer_query(unsigned char *q, size_t len)
 		return 0;
 	if (!strcmp(name, "late.test."))
 		(void)poll(NULL, 0, LATE_MS);
-	if (!strcmp(name, "both.test.") || !strcmp(name, "late.test.") || (!strcmp(name, "v4.test.") && !v6) ||
+	if (!strcmp(name, "both.test.") || !strcmp(name, "late.test.") ||
+	    (!strcmp(name, "v4.test.") && !v6) ||
 	    (!strcmp(name, "half.test.") && !v6))
 		found = true;
 	else if (!strcmp(name, "fail.test.") || !strcmp(name, "half.test."))
