@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "cgroup.h"
+#include "conflicts.h"
 #include "control.h"
 #include "mapread.h"
 #include "rows.h"
@@ -213,6 +214,7 @@ static void judge_tables(struct sw_status *s)
 
 int sw_status_read(const struct sw_options *o, struct sw_status *ret)
 {
+	static const uint16_t usual[] = { 25, 465, 587 };
 	struct sw_status s = {};
 	int r;
 
@@ -233,6 +235,10 @@ int sw_status_read(const struct sw_options *o, struct sw_status *ret)
 		sw_texts_add(&s.health.problems, "the counters cannot be read: %s", strerror(-r));
 	judge_tables(&s);
 	sw_conflicts_find("", &s.conflicts);
+	if (s.live.settings.n_ports)
+		sw_conflicts_rules(s.live.settings.ports, s.live.settings.n_ports, &s.conflicts);
+	else
+		sw_conflicts_rules(usual, ARRAY_SIZE(usual), &s.conflicts);
 	*ret = s;
 	return SW_EXIT_GOOD;
 }

@@ -411,8 +411,15 @@ static void test_redirect(void **state)
 
 		print_message("# %s\n", rows[i].what);
 		set.mode = SW_MODE_REDIRECT;
+		set.redirect4 = htonl(INADDR_LOOPBACK);
 		d = ask(&env, &set, "192.0.2.1", rows[i].port);
 		assert_decision(d, rows[i].verdict, rows[i].reason, rows[i].slot);
+		/* A mail server that only IPv6 reaches. */
+		set.redirect4 = 0;
+		env = rows[i].env;
+		d = ask(&env, &set, "192.0.2.1", rows[i].port);
+		if (rows[i].verdict == SW_REDIRECT)
+			assert_decision(d, SW_DENY, rows[i].reason, SW_N_DENIED);
 	}
 }
 
