@@ -101,6 +101,11 @@ void sw_netns_free(struct sw_netns_list *ns);
  * else (in a container) of process 1, else of this process. */
 void sw_host_namespace(const char *proc, const char *kind, char path[SW_HOST_NS_LEN]);
 
+/* The numbers of all processes below `proc`, for the caller to free. Whoever looked into each while
+ * going through the directory could be kept there by somebody who starts new ones all the time:
+ * they have higher numbers. 0 or -errno. */
+int sw_pids_read(const char *proc, pid_t **ret, size_t *ret_n);
+
 /* Who holds a connection. */
 struct sw_holder {
 	struct sw_query query;	/* all but address, port and the socket's namespace */

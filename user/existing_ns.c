@@ -10,7 +10,6 @@
 #include <sys/vfs.h>
 
 #include "existing_int.h"
-#include "names.h"
 #include "util.h"
 
 struct collect {
@@ -145,21 +144,15 @@ static int visit_named(struct collect *c)
 
 static int visit_processes(struct collect *c)
 {
+	_cleanup_free_ pid_t *pid = NULL;
 	char path[32];
-	const struct dirent *d;
-	DIR *dir = opendir("/proc");
-	uint32_t pid;
-	int r = 0;
+	size_t n = 0;
+	int r = sw_pids_read("/proc", &pid, &n);
 
-	if (!dir)
-		return -errno;
-	while (r == 0 && (d = readdir(dir))) {
-		if (sw_id_parse(d->d_name, &pid) < 0)
-			continue;
-		snprintf(path, sizeof(path), "%u/ns/net", pid);
-		r = visit_at(c, dirfd(dir), path);
+	for (size_t i = 0; i < n && r == 0; i++) {
+		snprintf(path, sizeof(path), "/proc/%d/ns/net", pid[i]);
+		r = visit_at(c, AT_FDCWD, path);
 	}
-	closedir(dir);
 	return r;
 }
 

@@ -35,6 +35,40 @@ void sw_host_namespace(const char *proc, const char *kind, char path[SW_HOST_NS_
 	snprintf(path, SW_HOST_NS_LEN, "/proc/self/ns/%s", kind);
 }
 
+int sw_pids_read(const char *proc, pid_t **ret, size_t *ret_n)
+{
+	_cleanup_free_ pid_t *pid = NULL;
+	size_t n = 0, room = 0;
+	const struct dirent *d;
+	DIR *dir = opendir(proc);
+	uint32_t number;
+	int r = 0;
+
+	if (!dir)
+		return -errno;
+	while ((d = readdir(dir))) {
+		if (sw_id_parse(d->d_name, &number) < 0)
+			continue;
+		if (n == room) {
+			pid_t *grown = reallocarray(pid, room * 2 + 1024, sizeof(*pid));
+
+			if (!grown) {
+				r = -ENOMEM;
+				break;
+			}
+			room = room * 2 + 1024;
+			pid = grown;
+		}
+		pid[n++] = (pid_t)number;
+	}
+	closedir(dir);
+	if (r < 0)
+		return r;
+	*ret = TAKE_PTR(pid);
+	*ret_n = n;
+	return 0;
+}
+
 static FILE *open_file(int dir, const char *name)
 {
 	int fd = openat(dir, name, O_RDONLY | O_CLOEXEC);
@@ -196,16 +230,15 @@ static void judge_process(struct search *s, int proc_fd, DIR *fds, pid_t pid)
 }
 
 /* A process that goes away or may not be looked into is passed over. */
-static int scan_process(struct search *s, DIR *proc, const char *name)
+static int scan_process(struct search *s, int proc, pid_t pid)
 {
 	_cleanup_close_ int proc_fd = -1;
-	uint32_t pid;
+	char name[16];
 	DIR *dir;
 	int fd, r;
 
-	if (sw_id_parse(name, &pid) < 0)
-		return 0;
-	proc_fd = openat(dirfd(proc), name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	snprintf(name, sizeof(name), "%d", pid);
+	proc_fd = openat(proc, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	fd = proc_fd < 0 ? -1 : openat(proc_fd, "fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0)
 		return 0;
@@ -215,22 +248,20 @@ static int scan_process(struct search *s, DIR *proc, const char *name)
 		close(fd);
 		return r;
 	}
-	judge_process(s, proc_fd, dir, (pid_t)pid);
+	judge_process(s, proc_fd, dir, pid);
 	closedir(dir);
 	return 0;
 }
 
 static int scan_processes(struct search *s, const char *proc)
 {
-	const struct dirent *d;
-	DIR *dir = opendir(proc);
-	int r = 0;
+	_cleanup_close_ int dir = open(proc, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	_cleanup_free_ pid_t *pid = NULL;
+	size_t n = 0;
+	int r = dir < 0 ? -errno : sw_pids_read(proc, &pid, &n);
 
-	if (!dir)
-		return -errno;
-	while (r == 0 && (d = readdir(dir)))
-		r = scan_process(s, dir, d->d_name);
-	closedir(dir);
+	for (size_t i = 0; i < n && r == 0; i++)
+		r = scan_process(s, dir, pid[i]);
 	return r;
 }
 

@@ -157,8 +157,8 @@ generation() {
 
 # ---- A mail server in a network of its own ----
 
-# lab [DIRECTORY]: a namespace behind a veth pair with a listener on port 25 of $server, which
-# keeps messages in DIRECTORY.
+# A namespace behind a veth pair with a listener on port 25 of $server, which keeps messages in
+# $mailbox where that is set.
 lab() {
 	local net=198.51.100 host=$((($$ % 64) * 4)) line
 	need ip
@@ -175,7 +175,8 @@ lab() {
 	ip -n "swe2e$$" address add "$server/30" dev eth0
 	ip -n "swe2e$$" link set eth0 up
 	mkfifo "$tmp/smtpd"
-	ip netns exec "swe2e$$" "$build/smtpd" "$server" 25 "$@" >"$tmp/smtpd" &
+	ip netns exec "swe2e$$" "$build/smtpd" "$server" 25 ${mailbox:+"$mailbox"} \
+		>"$tmp/smtpd" &
 	smtpd_pid=$!
 	at_exit 'kill "$smtpd_pid" 2>/dev/null; wait "$smtpd_pid" 2>/dev/null'
 	exec {smtpd_out}<"$tmp/smtpd"

@@ -106,7 +106,8 @@ mail_lab() {
 	local line
 	[[ -x $build/dns ]] || bail_out "$build/dns is not there: make tests"
 	mkdir "$tmp/mail"
-	lab "$tmp/mail"
+	mailbox=$tmp/mail
+	lab
 	mkfifo "$tmp/dns"
 	ip netns exec "swe2e$$" "$build/dns" "$server" 53 "$server" >"$tmp/dns" &
 	dns_pid=$!

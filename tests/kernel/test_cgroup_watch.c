@@ -221,6 +221,7 @@ int bpf_link_update(int link_fd, int new_prog_fd, const struct bpf_link_update_o
 	return r < 0 ? -errno : r;
 }
 
+/* Names as in the manual. NOLINTNEXTLINE(readability-inconsistent-declaration-parameter-name) */
 int rename(const char *from, const char *to)
 {
 	int r = renameat(AT_FDCWD, from, AT_FDCWD, to);
@@ -229,6 +230,7 @@ int rename(const char *from, const char *to)
 	return r;
 }
 
+/* NOLINTNEXTLINE(readability-inconsistent-declaration-parameter-name) */
 int unlink(const char *path)
 {
 	int r = unlinkat(AT_FDCWD, path, 0);

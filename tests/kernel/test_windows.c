@@ -36,6 +36,7 @@ static struct wall wall;
 static int64_t shift_s;		/* of the wall clock, for this program and its children */
 
 /* The loader asks for the time too: everything in here lives at another one. */
+/* Names as in the manual. NOLINTNEXTLINE(readability-inconsistent-declaration-parameter-name) */
 int clock_gettime(clockid_t id, struct timespec *ts)
 {
 	int r = (int)syscall(SYS_clock_gettime, id, ts);
