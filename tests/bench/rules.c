@@ -239,7 +239,7 @@ static int redirected_connect(struct hook_run *h, const struct gate *denies)
 	h->sock = bound;
 	gate_close(&g);
 	if (!r)
-		row_against("a redirected connect against a denied one", 0, &c[1].ns,
+		row_against("redirected, the same socket again, to denied", 0, &c[1].ns,
 			    &c[0].ns);
 	return r;
 }

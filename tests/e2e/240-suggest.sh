@@ -19,7 +19,7 @@ container=docker-$(printf '%064d' $$).scope
 spam() {
 	run nsenter --net="/run/netns/swe2e$$" bash -c 'echo $$ >"$1/cgroup.procs" &&
 		exec setpriv --reuid "$2" --regid "$2" --clear-groups bash -c "for n in 1 2 3 4 5; do
-			{ :; } 3<>/dev/tcp/192.0.2.\$n/25; done"' bash "$cgroup" "$spammer"
+			{ :; } 3<>/dev/tcp/203.0.113.\$n/25; done"' bash "$cgroup" "$spammer"
 }
 
 try_in_container() {

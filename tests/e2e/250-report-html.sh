@@ -45,9 +45,9 @@ check "nobody offended: exit status 0" exits 0 0
 check "nobody offended: says so" has "$out" "No offenders"
 check "nobody offended: says what was looked at" has "$out" "hooks connect4 connect6"
 
-attempts 61009 "$evil" 7 192.0.2.1
-attempts 61009 "$tmp/web/blog" 3 192.0.2.2
-attempts 61009 / 2 192.0.2.3
+attempts 61009 "$evil" 7 203.0.113.1
+attempts 61009 "$tmp/web/blog" 3 203.0.113.2
+attempts 61009 / 2 203.0.113.3
 attempts 61010 "$tmp/web/bob" 1 2001:db8::1
 
 run "$smtpwall" report --format json
@@ -115,7 +115,7 @@ check "an internationalised domain as it is, and as people write it" \
 	has "$(<"$tmp/report.html")" $'xn--mnchen-3ya.example</a> <bdi class="dim">(m\xc3\xbcnchen.example)</bdi>'
 check "a guess is said to be one" has "$(<"$tmp/report.html")" "or another of the account's 2 sites"
 check "what to do next: explain" has "$(answer commands)" \
-	"smtpwall explain --uid 61009 --dest 192.0.2.1 --port 25"
+	"smtpwall explain --uid 61009 --dest 203.0.113.1 --port 25"
 check "what to do next: deny" has "$(answer commands)" "smtpwall deny alice --for 2h"
 check "what to do next: the directory, for a shell" has "$(answer commands)" \
 	"<script>hacked=1</script>\\012\\033[31m\\342\\200\\256\"\\047>&$long'"

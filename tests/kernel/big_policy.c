@@ -132,23 +132,22 @@ static double now_ms(void)
 	return (double)t.tv_sec * 1e3 + (double)t.tv_nsec / 1e6;
 }
 
-static void load(const char *path, struct sw_policy *ret)
+static int load(const char *path, struct sw_policy *ret, struct sw_diag *diag)
 {
 	_cleanup_free_ char *root = NULL;
 	_cleanup_close_ int fd = -1;
-	struct sw_diag diag = {};
 
 	if (sw_cgroup_open(NULL, &fd, &root) < 0)
 		give_up("no cgroup v2 root");
-	if (sw_config_load(path, fd, ret, &diag) < 0)
-		give_up("%s", diag.n ? diag.text[0] : "configuration");
-	sw_diag_free(&diag);
+	return sw_config_load(path, fd, ret, diag);
 }
 
 void big_policy(const struct big_opts *o, struct sw_policy *ret, double *ret_ms)
 {
 	char dir[] = "/tmp/swbigXXXXXX", path[64];
+	struct sw_diag diag = {};
 	double began;
+	int r;
 
 	if (!mkdtemp(dir))
 		give_up("mkdtemp: %s", strerror(errno));
@@ -158,7 +157,10 @@ void big_policy(const struct big_opts *o, struct sw_policy *ret, double *ret_ms)
 	write_files(o, dir);
 	snprintf(path, sizeof(path), "%s/smtpwall.conf", dir);
 	began = now_ms();
-	load(path, ret);
+	r = load(path, ret, &diag);
 	*ret_ms = now_ms() - began;
 	remove_files(o, dir);
+	if (r < 0)
+		give_up("%s", diag.n ? diag.text[0] : "configuration");
+	sw_diag_free(&diag);
 }

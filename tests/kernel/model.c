@@ -217,7 +217,7 @@ static void roll_rule(struct dice *d, const struct model_world *w, struct model 
 	if (dice_percent(d, 35))
 		r.quota = roll_quota(d);
 	make_key(&r);
-	if (!has_rule(m, r.key))
+	if (!has_rule(m, r.key) && !(w->no_cgroups && r.kind == SW_KIND_CGROUP))
 		m->rule[m->n_rules++] = r;
 }
 
@@ -268,7 +268,9 @@ void model_roll(struct dice *d, const struct model_world *w, struct model *ret)
 	m.n_uids = roll_ids(d, w->uid, w->n_uids, 25, m.uid);
 	m.n_gids = roll_ids(d, w->gid, w->n_gids, 12, m.gid);
 	for (size_t i = 0; i < MODEL_CGROUPS; i++)
-		m.cgroup[i] = dice_percent(d, i ? 12 : 4);
+		m.cgroup[i] = dice_percent(d, i ? 12 : 4) && !w->no_cgroups;
+	if (w->no_redirect && m.mode == SW_MODE_REDIRECT)
+		m.mode = SW_MODE_ENFORCE;
 	if (dice_percent(d, 80))
 		m.mail_uid = w->uid[dice_below(d, (uint32_t)w->n_uids)];
 	for (uint32_t n = dice_percent(d, 15) ? 0 : dice_below(d, MODEL_LIST + 1); n; n--)

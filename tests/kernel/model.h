@@ -74,6 +74,7 @@ struct model_world {
 	const uint8_t (*own)[16];		/* addresses of this machine */
 	size_t n_own;
 	uint16_t redirect_port;
+	bool no_redirect, no_cgroups;		/* this kernel cannot do them */
 };
 
 void model_roll(struct dice *d, const struct model_world *w, struct model *ret);
