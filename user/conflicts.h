@@ -44,7 +44,7 @@ struct sw_chain {
 /* Found so far. A chain is there once: nft shows those of iptables, too. */
 struct sw_chains {
 	struct sw_chain *item;
-	size_t n;
+	size_t n, room;
 	const uint16_t *ports;	/* of the policy */
 	size_t n_ports;
 };

@@ -101,21 +101,27 @@ static long find(const struct reader *r, const char *name)
 static long open_chain(struct reader *r, const char *name)
 {
 	struct sw_chains *c = r->c;
-	struct sw_chain *grown;
+	struct sw_chain *chain;
 	long at = find(r, name);
 
 	if (at >= 0)
 		return (size_t)at < r->known ? -1 : at;
 	if (c->n >= MAX_CHAINS)
 		return -1;
-	grown = reallocarray(c->item, c->n + 1, sizeof(*grown));
-	if (!grown)
-		return -ENOMEM;
-	c->item = grown;
-	grown[c->n] = (struct sw_chain){ .filter = r->filter };
-	snprintf(grown[c->n].family, sizeof(grown[c->n].family), "%s", r->family);
-	snprintf(grown[c->n].table, sizeof(grown[c->n].table), "%s", r->table);
-	snprintf(grown[c->n].name, sizeof(grown[c->n].name), "%s", name);
+	if (c->n == c->room) {
+		size_t room = c->room ? c->room * 2 : 32;
+		struct sw_chain *grown = reallocarray(c->item, room, sizeof(*grown));
+
+		if (!grown)
+			return -ENOMEM;
+		c->item = grown;
+		c->room = room;
+	}
+	chain = &c->item[c->n];
+	*chain = (struct sw_chain){ .filter = r->filter };
+	snprintf(chain->family, sizeof(chain->family), "%s", r->family);
+	snprintf(chain->table, sizeof(chain->table), "%s", r->table);
+	snprintf(chain->name, sizeof(chain->name), "%s", name);
 	return (long)c->n++;
 }
 
@@ -375,7 +381,7 @@ void sw_chains_free(struct sw_chains *c)
 {
 	free(c->item);
 	c->item = NULL;
-	c->n = 0;
+	c->n = c->room = 0;
 }
 
 static void tell_csf(const struct sw_chain *chain, struct sw_texts *ret)

@@ -34,10 +34,19 @@ static void check(const struct sw_policy *p)
 		const struct sw_exempt *e = &p->exempt[i];
 
 		assert(e->name && e->source < p->n_sources);
-		if (e->kind == SW_KIND_CGROUP)
-			assert(e->level >= 1 && e->level <= SW_MAX_CGROUP_LEVELS);
-		else
-			assert(e->id < UINT32_MAX);
+		assert(e->id < UINT32_MAX);
+	}
+	for (i = 0; i < p->n_cgroups; i++) {
+		const struct sw_policy_cgroup *c = &p->cgroups[i];
+
+		assert(c->level >= 1 && c->level <= SW_MAX_CGROUP_LEVELS);
+		assert(strlen(c->path) < SW_CGROUP_PATH_LEN - 1 && (c->exempt || c->who));
+	}
+	for (i = 0; i < p->n_rules; i++) {
+		const struct sw_allow_rule *a = &p->rules[i];
+
+		assert(a->text && a->n_ports <= SW_MAX_PORTS && a->source < p->n_sources);
+		assert(a->host ? !a->n_dest : a->n_dest == 1 && a->dest[0].len <= 128);
 	}
 }
 

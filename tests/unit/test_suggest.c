@@ -248,6 +248,29 @@ static void test_left_out(void **state)
 	sw_suggestions_free(&s);
 }
 
+/* What two ports have in common; a line that has no room for a limit. */
+static void test_details(void **state)
+{
+	static const struct sw_suggest_account alice = ALICE(NULL), box = ROOT("/lxc.payload." ID ID);
+	struct sw_suggestions s;
+
+	(void)state;
+	add(1001, 25, 5);
+	add(1001, 587, 6);
+	s = suggest(&alice, 1);
+	assert_int_equal(s.n, 1);
+	assert_int_equal(s.item[0].port, 0);
+	assert_int_equal(s.item[0].destinations, 11);
+	sw_suggestions_free(&s);
+
+	begin(state);
+	add(0, 25, 1);
+	s = suggest(&box, 1);
+	assert_string_equal(s.item[0].line, CGROUP("/lxc.payload." ID ID));
+	assert_int_equal(s.item[0].per_day, 0);
+	sw_suggestions_free(&s);
+}
+
 /* An account without a single row: the table was full, or it offended too long ago. */
 static void test_not_recorded(void **state)
 {
@@ -314,7 +337,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_judgement), TEST(test_names),	   TEST(test_per_day),
 		TEST(test_order),     TEST(test_left_out), TEST(test_not_recorded),
-		TEST(test_limit),
+		TEST(test_limit),     TEST(test_details),
 	};
 
 	return cmocka_run_group_tests(tests, setup_group, teardown_group);

@@ -66,7 +66,7 @@ static void test_hostile(void **state)
 		"\xff\xfe\n",
 		";\n;",
 		"\\\nusers = 4711",
-		"a\tb",
+		"a\tb", "b\xc3\xb6se",
 	};
 
 	(void)state;
