@@ -23,7 +23,7 @@ struct crowd_opts {
 	uint64_t attempts;	/* of all threads together; 0: until stopped */
 	const char *cgroup;	/* directory; NULL: the wall's */
 	int nice;		/* the less, the more of the machine it gets */
-	unsigned int dests;	/* the last byte of an IPv4 `dest` goes round so many; 0: it stays */
+	unsigned int dests;	/* the last byte of an IPv4 `dest` goes round so many; 0: not */
 };
 
 /* Shared memory, written by the crowd. */

@@ -22,6 +22,7 @@
 
 #include "attack_impl.h"
 #include "attack_ring.h"
+#include "netlab_impl.h"
 #include "talk.h"
 #include "util.h"
 
@@ -33,6 +34,7 @@ static struct netlab *lab;
 static const struct attack_ctx *at;
 static uint64_t syns_seen;
 static int server[TALK_SERVERS] = { -1, -1 };
+uint16_t talk_mail_port;
 
 int talk_open(struct wall *w, struct netlab **l, struct attack_ctx *a)
 {
@@ -44,6 +46,7 @@ int talk_open(struct wall *w, struct netlab **l, struct attack_ctx *a)
 		return r == -EADDRINUSE ? 77 : 99;
 	}
 	netlab_context(*l, a);
+	talk_mail_port = (uint16_t)(26700 + 2 * (*l)->opts.instance);
 	wall_open(w);
 	wall = w;
 	lab = *l;
@@ -89,9 +92,9 @@ void talk_serve(bool v4, bool v6)
 		server[i] = -1;
 	}
 	if (v4)
-		server[TALK_SERVER4] = talk_listen("127.0.0.1", TALK_MAIL_PORT);
+		server[TALK_SERVER4] = talk_listen("127.0.0.1", talk_mail_port);
 	if (v6)
-		server[TALK_SERVER6] = talk_listen("::1", TALK_MAIL_PORT);
+		server[TALK_SERVER6] = talk_listen("::1", talk_mail_port);
 }
 
 void talk_take(int which, char text[16])
@@ -228,7 +231,8 @@ int talk_connect(struct talk *t, int fd)
 	if (t->how & TALK_URING)
 		r = uring_connect(fd, t, len);
 	else if (t->how & TALK_SENDTO)
-		r = sendto(fd, TALK_TEXT, strlen(TALK_TEXT), MSG_FASTOPEN, to, len) < 0 ? -errno : 0;
+		r = sendto(fd, TALK_TEXT, strlen(TALK_TEXT), MSG_FASTOPEN, to, len) < 0 ? -errno :
+											  0;
 	else
 		r = connect(fd, to, len) < 0 ? -errno : 0;
 	if (r == -EINPROGRESS && poll(&p, 1, WAIT_MS) == 1 &&

@@ -14,7 +14,6 @@
 #include "netlab.h"
 #include "wall.h"
 
-#define TALK_MAIL_PORT	26725	/* of the local mail server */
 #define TALK_TEXT	"HELO x\r\n"
 
 #define TALK_V6		0x0001u
@@ -43,8 +42,8 @@ struct talk {
 	struct sockaddr_in6 asked, peer, name;	/* or struct sockaddr_in at the same place */
 };
 
-/* Opens the wall and the lab: 25 is the port, 2500 the control port. 0, or an exit status for main()
- * after the reason was printed. */
+/* Opens the wall and the lab: 25 is the port, 2500 the control port. 0, or an exit status for
+ * main() after the reason was printed. */
 int talk_open(struct wall *w, struct netlab **lab, struct attack_ctx *at);
 void talk_close(struct wall *w, struct netlab *lab);
 
@@ -65,7 +64,9 @@ bool talk_same(const struct sockaddr_in6 *a, const struct sockaddr_in6 *b);
 /* Packets that reached the peer that was asked for, answered or not: since the last call. */
 uint64_t talk_escaped(void);
 
-/* The local mail server, in the test itself: on 127.0.0.1, on ::1. */
+/* The local mail server, in the test itself: on 127.0.0.1, on ::1. Its port, and the next one, are
+ * this lab's own. */
+extern uint16_t talk_mail_port;
 enum { TALK_SERVER4, TALK_SERVER6, TALK_SERVERS };
 void talk_serve(bool v4, bool v6);
 int talk_listen(const char *address, uint16_t port);

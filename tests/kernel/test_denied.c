@@ -245,12 +245,14 @@ static void released_by_itself(void **state)
 /* The server's limit is nobody's fault; who is exempt is limited, and that is all. */
 static void who_is_not_denied(void **state)
 {
-	const struct caller set_uid = { .ruid = BOB, .euid = ALICE, .egid = 1, .cgroup = wall.cgroup };
+	const struct caller set_uid = { .ruid = BOB, .euid = ALICE, .egid = 1,
+					.cgroup = wall.cgroup };
 	struct sw_denied d;
 
 	(void)state;
 	fresh(OPEN "[exempt]\nusers = root 61001\n"
-	      "[limit]\nuser 61001 = 2/hour\nuser 61002 = 1/hour\nserver = 5/hour\ndeny_for = 1h\n");
+	      "[limit]\nuser 61001 = 2/hour\nuser 61002 = 1/hour\nserver = 5/hour\n"
+	      "deny_for = 1h\n");
 	assert_int_equal(passes(&alice, CALLER_REMOTE4, 25, 4), 2);
 	assert_int_equal(overhear_reason(&wall, ALICE), SW_BY_ACCOUNT_LIMIT);
 	assert_false(row_of(ALICE, &d));

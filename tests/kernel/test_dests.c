@@ -148,6 +148,18 @@ static void exact_under_load(void **state)
 	assert_int_equal(wall_uid(&wall, ALICE, SW_N_DENIED), 2 * EACH);
 }
 
+/* All on one row: two CPUs have to meet in a few nanoseconds to miscount. */
+static void exact_on_one_row(void **state)
+{
+	const struct crowd_opts o = { .uid = ALICE, .port = 25, .dest = "198.19.100.1",
+				      .attempts = 40000 };
+
+	(void)state;
+	fresh("[policy]\n");
+	assert_int_equal(crowd_run(&wall, &o).refused[ECONNREFUSED], 40000);
+	assert_int_equal(dest_of(ALICE, "198.19.100.1", 25).refused, 40000);
+}
+
 /* What was allowed has no row; a row for each port; v4-mapped is IPv4. */
 static void what_is_kept(void **state)
 {
@@ -155,7 +167,8 @@ static void what_is_kept(void **state)
 
 	(void)state;
 	fresh("[policy]\ndeny_ports = 25 2525\n[exempt]\nusers = root 61003\n"
-	      "[allow]\nrule = any to 198.19.100.9 port 25 limit 2/day\n[limit]\nuser 61004 = 1/day\n");
+	      "[allow]\nrule = any to 198.19.100.9 port 25 limit 2/day\n"
+	      "[limit]\nuser 61004 = 1/day\n");
 	connect_as(61003, "198.19.100.1", 25, 3);
 	connect_as(ALICE, "198.19.100.1", 587, 3);
 	connect_as(ALICE, "127.0.0.1", 25, 2);
@@ -224,6 +237,7 @@ static void full_table(void **state)
 		n += rows_of(61100 + i).n;
 	}
 	assert_int_equal(n, 16);
+	assert_int_equal(wall_counter(&wall, SW_CTR_DEST_FULL), 24 - 16);
 	assert_int_equal(wall_counter(&wall, SW_CTR_UNCOUNTED), 0);
 }
 
@@ -337,6 +351,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(exact_under_load),
+		cmocka_unit_test(exact_on_one_row),
 		cmocka_unit_test(what_is_kept),
 		cmocka_unit_test(share_of_one_account),
 		cmocka_unit_test(full_table),

@@ -72,8 +72,8 @@ static const struct limited {
 } limited[] = {
 	{ "user, count port", NULL, "user 61001 = ", { .uid = 61001, .port = 587 }, 61001,
 	  SW_BY_ACCOUNT_LIMIT },
-	{ "user, exempt", NULL, "user 61002 = ", { .uid = 61002, .port = 25, .dest = "2001:db8::1" },
-	  61002, SW_BY_ACCOUNT_LIMIT },
+	{ "user, exempt", NULL, "user 61002 = ",
+	  { .uid = 61002, .port = 25, .dest = "2001:db8::1" }, 61002, SW_BY_ACCOUNT_LIMIT },
 	{ "user, by a rule", "user 61003 to 198.19.100.1 port 25\n", "user 61003 = ",
 	  { .uid = 61003, .port = 25, .dest = "198.19.100.1" }, 61003, SW_BY_ACCOUNT_LIMIT },
 	{ "real user of a set-uid program", NULL, "user 61004 = ",
@@ -168,6 +168,21 @@ static void exactly_n_of_the_server(void **state)
 	check_limited(&server[0], SW_KIND_SERVER, 0);
 	fresh("[exempt]\nusers = root 61002\n[limit]\nserver = 1000/day\n");
 	check_limited(&server[1], SW_KIND_SERVER, 0);
+}
+
+/* Many more: two CPUs have to meet in a few nanoseconds to miscount. */
+static void exactly_very_many(void **state)
+{
+	const struct crowd_opts o = { .uid = 61001, .port = 587, .attempts = 40000 };
+	struct crowd_seen seen;
+
+	(void)state;
+	fresh("[limit]\nuser 61001 = 35000/hour\nserver = 30000/day\n");
+	seen = crowd_run(&wall, &o);
+	assert_int_equal(seen.passed, 30000);
+	assert_int_equal(seen.refused[ECONNREFUSED], 10000);
+	assert_int_equal(used(SW_KIND_UID, 61001).hour_used, 30000);
+	assert_int_equal(used(SW_KIND_SERVER, 0).day_used, 30000);
 }
 
 /* Of two amounts the smaller one decides; both are counted. */
@@ -309,12 +324,13 @@ static void account_rule_and_server_together(void **state)
 /* Refused by the last of three: the first two are as they were, and serve somebody else. */
 static void what_did_not_pass_is_given_back(void **state)
 {
-	static const char policy[] = "[allow]\nrule = any to 198.19.100.1 port 25 limit 30/hour\n"
-				     "[limit]\nuser 61001 = 20/day\nserver = 0/day\n";
-	uint64_t id = rule_id(policy, 0);
+#define GIVEN \
+	"[allow]\nrule = any to 198.19.100.1 port 25 limit 30/hour\n" \
+	"[limit]\nuser 61001 = 20/day\n"
+	uint64_t id = rule_id(GIVEN, 0);
 
 	(void)state;
-	fresh(policy);
+	fresh(GIVEN "server = 0/day\n");
 	assert_int_equal(passed(61001, 61001, "198.19.100.1", 25), 0);
 	assert_int_equal(overhear_reason(&wall, 61001), SW_BY_SERVER_LIMIT);
 	assert_int_equal(used(SW_KIND_UID, 61001).hour_used, 0);
@@ -322,8 +338,7 @@ static void what_did_not_pass_is_given_back(void **state)
 	assert_int_equal(used(SW_KIND_RULE, id).hour_used, 0);
 	assert_int_equal(used(SW_KIND_RULE, id).day_used, 0);
 	/* The same windows under a policy without the server limit. */
-	assert_int_equal(wall_apply(&wall, "[allow]\nrule = any to 198.19.100.1 port 25 limit 30/hour\n"
-					   "[limit]\nuser 61001 = 20/day\n"), 0);
+	assert_int_equal(wall_apply(&wall, GIVEN), 0);
 	overhear_set_clock(&wall, NOON);
 	assert_int_equal(passed(61001, 61001, "198.19.100.1", 25), 20);
 	assert_int_equal(passed(61002, 61002, "198.19.100.1", 25), 10);
@@ -376,6 +391,7 @@ int main(void)
 		cmocka_unit_test(exactly_n_an_hour),
 		cmocka_unit_test(exactly_n_a_day),
 		cmocka_unit_test(exactly_n_of_the_server),
+		cmocka_unit_test(exactly_very_many),
 		cmocka_unit_test(hour_and_day_together),
 		cmocka_unit_test(own_limit_before_group_before_default),
 		cmocka_unit_test(local_connects_use_nothing_up),

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * mode = redirect: a denied connect to port 25 arrives at the local mail server, however it is made,
- * and the program is told the peer it asked for. That peer lies behind a veth pair: whatever
+ * mode = redirect: a denied connect to port 25 arrives at the local mail server, however it is
+ * made, and the program is told the peer it asked for. That peer lies behind a veth pair: whatever
  * reaches it is counted there.
  */
 #include <stdarg.h>
@@ -28,7 +28,7 @@ static void apply(const char *more)
 	char policy[512];
 
 	snprintf(policy, sizeof(policy), "[policy]\nmode = redirect\nredirect_port = %d\n%s",
-		 TALK_MAIL_PORT, more);
+		 talk_mail_port, more);
 	assert_int_equal(wall_apply(&wall, policy), 0);
 	talk_escaped();
 }
@@ -76,10 +76,12 @@ static const struct {
 	{ "v6, MSG_FASTOPEN", TALK_V6 | TALK_SENDTO, TALK_SERVER6 },
 	{ "v4-mapped, MSG_FASTOPEN", TALK_MAPPED | TALK_SENDTO, TALK_SERVER4 },
 	{ "v4, MSG_FASTOPEN without a cookie", TALK_SENDTO | TALK_NO_COOKIE, TALK_SERVER4 },
-	{ "v6, MSG_FASTOPEN without a cookie", TALK_V6 | TALK_SENDTO | TALK_NO_COOKIE, TALK_SERVER6 },
+	{ "v6, MSG_FASTOPEN without a cookie", TALK_V6 | TALK_SENDTO | TALK_NO_COOKIE,
+	  TALK_SERVER6 },
 	{ "v4, deferred", TALK_DEFERRED, TALK_SERVER4 },
 	{ "v4, deferred, without a cookie", TALK_DEFERRED | TALK_NO_COOKIE, TALK_SERVER4 },
-	{ "v6, deferred, without a cookie", TALK_V6 | TALK_DEFERRED | TALK_NO_COOKIE, TALK_SERVER6 },
+	{ "v6, deferred, without a cookie", TALK_V6 | TALK_DEFERRED | TALK_NO_COOKIE,
+	  TALK_SERVER6 },
 	{ "v4, io_uring", TALK_URING, TALK_SERVER4 },
 	{ "v6, io_uring", TALK_V6 | TALK_URING, TALK_SERVER6 },
 	{ "v4, io_uring, by a worker", TALK_URING | TALK_ASYNC, TALK_SERVER4 },
@@ -92,7 +94,7 @@ static const struct {
 static void check_names(size_t i, const struct talk *t)
 {
 	const struct sockaddr_in *name4 = (const struct sockaddr_in *)&t->name;
-	uint16_t mail_port = htons(TALK_MAIL_PORT);
+	uint16_t mail_port = htons(talk_mail_port);
 
 	/* The kernel asks with another socket than the one that was sent elsewhere. */
 	if (ways[i].how & TALK_MPTCP) {
@@ -100,7 +102,8 @@ static void check_names(size_t i, const struct talk *t)
 		return;
 	}
 	if (!talk_same(&t->peer, &t->asked))
-		fail_msg("%s: the peer is another one, port %u", ways[i].name, ntohs(t->peer.sin6_port));
+		fail_msg("%s: the peer is another one, port %u", ways[i].name,
+			 ntohs(t->peer.sin6_port));
 	if (ways[i].how & TALK_BIND && !(ways[i].how & (TALK_V6 | TALK_MAPPED)))
 		assert_int_equal(name4->sin_addr.s_addr, at.own4.s_addr);
 	else if (ways[i].how & TALK_BIND && ways[i].how & TALK_V6)
@@ -183,17 +186,17 @@ static void v4_without_a_server(void **state)
 static void another_address_and_port(void **state)
 {
 	_cleanup_close_ int fd = -1;
-	struct sockaddr_in from;
-	socklen_t len = sizeof(from);
+	char policy[128];
 
 	(void)state;
-	fd = talk_listen("127.0.0.9", 26726);
-	assert_int_equal(wall_apply(&wall, "[policy]\nmode = redirect\nredirect_to = 127.0.0.9\n"
-					   "redirect_port = 26726\n"), 0);
+	fd = talk_listen("127.0.0.9", talk_mail_port + 1);
+	snprintf(policy, sizeof(policy), "[policy]\nmode = redirect\nredirect_to = 127.0.0.9\n"
+		 "redirect_port = %d\n", talk_mail_port + 1);
+	assert_int_equal(wall_apply(&wall, policy), 0);
 	assert_int_equal(run(0)->error, 0);
 	assert_int_equal(run(TALK_MAPPED)->error, 0);
 	for (int i = 0; i < 2; i++) {
-		int c = accept4(fd, (struct sockaddr *)&from, &len, SOCK_CLOEXEC);
+		int c = accept4(fd, NULL, NULL, SOCK_CLOEXEC);
 
 		assert_true(c >= 0);
 		close(c);

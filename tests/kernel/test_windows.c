@@ -36,8 +36,7 @@ static struct wall wall;
 static int64_t shift_s;		/* of the wall clock, for this program and its children */
 
 /* The loader asks for the time too: everything in here lives at another one. */
-/* Names as in the manual. NOLINTNEXTLINE(readability-inconsistent-declaration-parameter-name) */
-int clock_gettime(clockid_t id, struct timespec *ts)
+int clock_gettime(clockid_t id, struct timespec *ts)	/* NOLINT(*-parameter-name) */
 {
 	int r = (int)syscall(SYS_clock_gettime, id, ts);
 
@@ -176,7 +175,7 @@ static void zones_of_half_hours(void **state)
 static void changes_of_local_time(void **state)
 {
 	static const char zone[] = "CET-1CEST,M3.5.0,M10.5.0/3";
-	const int64_t spring = 1901149200, autumn = 1919293200;	/* 2030-03-31 and 10-27, 01:00 UTC */
+	const int64_t spring = 1901149200, autumn = 1919293200;	/* 31 March, 27 October: 01:00 */
 
 	(void)state;
 	fresh(LIMIT, zone, spring - 40 * DAY);
@@ -347,7 +346,8 @@ static void table_is_right_at_every_moment(void **state)
 	(void)state;
 	assert_int_equal(setenv("TZ", "CET-1CEST,M3.5.0,M10.5.0/3", 1), 0);
 	tzset();
-	page = mmap(NULL, sizeof(*page), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	page = mmap(NULL, sizeof(*page), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+		    0);
 	assert_true(page != MAP_FAILED);
 	live_at(MONDAY);
 	sw_control_set_clock(page);
