@@ -54,14 +54,17 @@ static int take(int val, const char *arg, void *data)
 static void note_nothing(const struct sw_suggest_seen *seen, const struct sw_suggestions *s)
 {
 	char n[SW_NUMBER_LEN], since[SW_TIME_LEN];
+	const char *from = seen->since ? " since " : "";
+	const char *when = seen->since ? sw_time_format(seen->since, since) : "";
 
-	log_info(
-		"nothing to suggest: %s destination%s %s denied or limited%s%s, and the policy in force "
-		"allows %s now",
-		sw_number(s->n_looked_at, n), s->n_looked_at == 1 ? "" : "s",
-		s->n_looked_at == 1 ? "was" : "were", seen->since ? " since " : "",
-		seen->since ? sw_time_format(seen->since, since) : "",
-		s->n_looked_at == 1 ? "it" : "all of them");
+	if (!s->n_looked_at)
+		log_info("nothing to suggest: no destination was denied or limited%s%s", from, when);
+	else if (s->n_looked_at == 1)
+		log_info("nothing to suggest: one destination was denied or limited%s%s, and the policy "
+			 "in force allows it now", from, when);
+	else
+		log_info("nothing to suggest: %s destinations were denied or limited%s%s, and the policy "
+			 "in force allows all of them now", sw_number(s->n_looked_at, n), from, when);
 }
 
 static int suggest(const struct sw_suggest_seen *seen, enum sw_format format)

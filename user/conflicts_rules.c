@@ -312,7 +312,7 @@ static void nft_in_chain(struct reader *r)
 		r->place = IN_TABLE;
 	} else if (is(r, "type") && r->chain >= 0) {
 		nft_hook(r, &r->c->item[r->chain]);
-	} else if (!is(r, "comment") && !is(r, "policy")) {
+	} else {
 		nft_rule(r, &rule);
 		if (r->chain >= 0)
 			count_rule(r, &r->c->item[r->chain], &rule);

@@ -28,6 +28,12 @@ try_in_container() {
 		echo \"\$line\""' bash "$cgroup/$container" "$in_container" "$server"
 }
 
+# Root of a container is not root of the host: exempt here, not there. It has directories of its own.
+root_in_container() {
+	run nsenter --net="/run/netns/swe2e$$" bash -c 'echo $$ >"$1/cgroup.procs" && cd / &&
+		{ :; } 3<>/dev/tcp/203.0.113.9/25' bash "$cgroup/$container"
+}
+
 try_in_trap() {
 	local here=$PWD
 	cd "$trap_dir" || exit 99
@@ -68,7 +74,7 @@ $rules"
 run "$smtpwall" apply
 suggest
 check "nobody has tried: exit status 0, one line" exits 0 1
-check "nobody has tried: says what was looked at" has "$err" "nothing to suggest: 0 destinations"
+check "nobody has tried: says what was looked at" has "$err" "nothing to suggest: no destination was denied"
 check "nobody has tried: no output" is "$out" ""
 suggest --format json
 check "nobody has tried: json" matches '. == {since: null, rows: []}'
@@ -81,6 +87,8 @@ try_in_trap
 check "observe: from a hostile directory too" greeted
 try_in_container
 check "observe: from a container too" greeted
+root_in_container
+check "observe: root of a container passes the hooks" lacks "$err" "refused"
 spam
 check "observe: a spammer passes the hooks" lacks "$err" "refused"
 
@@ -91,6 +99,7 @@ cp "$tmp/out" "$tmp/suggested"
 check "suggest: exit status 0, no error" exits 0 0
 check "suggest: these lines, the system account first" is "$(lines)" "[allow]
 rule = user daemon to $server port 25
+rule = cgroup ${cgroup#"$root_cgroup"}/$container to 203.0.113.9 port 25
 rule = user $account to $server port 25
 rule = user $hostile to $server port 25
 rule = cgroup ${cgroup#"$root_cgroup"}/$container to $server port 25
@@ -103,11 +112,12 @@ check "suggest: the spammer is named, not allowed" has "$out" \
 	"; not suggested: UID $spammer: 5 attempts to 5 destinations port 25"
 check "suggest: a limit, as a comment" has "$out" ";user $limited = 10/day"
 check "suggest: nothing for what a rule allows" lacks "$out" "$ruled"
-check "suggest: nothing about the exempt" lacks "$out" "root ("
+check "suggest: nothing about the exempt, but in the container" has "$out" \
+	"; root (0): 1 attempt to 203.0.113.9 port 25"
 
 suggest --format json
 check "json: exit status 0" exits 0 0
-check "json: all rows" matches '.rows | length == 6'
+check "json: all rows" matches '.rows | length == 7'
 for key in line section uid user address port attempts first_seen last_seen directory script \
 	container confidence reason; do
 	check "json: $key" matches ".rows | all(has(\"$key\"))"
@@ -115,7 +125,7 @@ done
 check "json: the first one" matches ".rows[0] | .line == \"rule = user daemon to $server port 25\" and
 	.section == \"allow\" and .address == \"$server\" and .port == 25 and .confidence == \"high\""
 check "json: the container" matches '[.rows[].container | select(. != null and
-	startswith("docker "))] | length == 1'
+	startswith("docker "))] | length == 2'
 check "json: the spammer" matches ".rows[] | select(.uid == $spammer) |
 	.line == null and .confidence == \"no\" and .attempts == 5 and .destinations == 5"
 check "json: the directory as it is" eval 'jq -e --arg here "$trap_dir" \
@@ -123,12 +133,12 @@ check "json: the directory as it is" eval 'jq -e --arg here "$trap_dir" \
 suggest --top 1
 check "--top 1: one line" is "$(lines)" "[allow]
 rule = user daemon to $server port 25"
-check "--top 1: says that there are more" has "$out" "; and 5 more"
+check "--top 1: says that there are more" has "$out" "; and 6 more"
 suggest --since 2099-01-01
 check "--since: nothing is that new" exits 0 1
 check "--since: no output" is "$out" ""
 suggest --since 1h
-check "--since: all of it is newer" is "$(grep -c ^rule <<<"$out")" 4
+check "--since: all of it is newer" is "$(grep -c ^rule <<<"$out")" 5
 
 # ---- Paste, check, enforce ----
 
@@ -156,6 +166,8 @@ try_in_trap
 check "enforce: from the hostile directory too" greeted
 try_in_container
 check "enforce: from the container too" greeted
+root_in_container
+check "enforce: root of the container passes the hooks" lacks "$err" "refused"
 spam
 check "enforce: the spammer is refused" eval '(($(grep -c "connect: Connection refused" <<<"$err") == 5))'
 try "$late"

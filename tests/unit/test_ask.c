@@ -2,6 +2,7 @@
 /* Asking other programs: bounded in time and output, and never one that others could have changed. */
 #include <errno.h>
 #include <setjmp.h>
+#include <stdbool.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -96,6 +97,37 @@ static void test_failures(void **state)
 	}
 }
 
+/* Whether it has ended, reaped by its new parent or not. */
+static bool is_gone(int pid)
+{
+	char path[64], state = 'Z';
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+	f = fopen(path, "re");
+	if (f && fscanf(f, "%*d (%*[^)]) %c", &state) != 1)
+		state = 'Z';
+	if (f)
+		fclose(f);
+	return state == 'Z';
+}
+
+/* What it leaves in the background goes, too. */
+static void test_background(void **state)
+{
+	static const struct timespec pause = { .tv_nsec = 10000000 };
+	char *text;
+	int pid, tries = 0;
+
+	(void)state;
+	assert_int_equal(sw_ask(SH("sleep 60 >/dev/null 2>&1 & echo $!"), 10000, 100, &text), 0);
+	assert_int_equal(sscanf(text, "%d", &pid), 1);
+	free(text);
+	while (!is_gone(pid) && tries++ < 500)
+		nanosleep(&pause, NULL);
+	assert_true(is_gone(pid));
+}
+
 static void test_trust(void **state)
 {
 	char path[] = "/tmp/swtest-ask-XXXXXX", *text = NULL;
@@ -114,8 +146,10 @@ static void test_trust(void **state)
 	assert_int_equal(sw_ask(below, 1000, 100, &text), -ENOENT);
 	assert_int_equal(sw_ask(relative, 1000, 100, &text), -EPERM);
 	assert_int_equal(sw_ask(directory, 1000, 100, &text), -EPERM);
-	assert_int_equal(chmod(path, 0722), 0);
-	assert_int_equal(sw_ask(ours, 1000, 100, &text), -EPERM);
+	for (mode_t others = 0020; others; others = others == 0020 ? 0002 : 0) {
+		assert_int_equal(chmod(path, 0700 | others), 0);
+		assert_int_equal(sw_ask(ours, 1000, 100, &text), -EPERM);
+	}
 	assert_int_equal(chmod(path, 0700), 0);
 	if (geteuid() == 0) {
 		assert_int_equal(sw_ask(ours, 10000, 100, &text), 0);
@@ -133,6 +167,7 @@ int main(void)
 		cmocka_unit_test(test_answers),
 		cmocka_unit_test(test_long_answer),
 		cmocka_unit_test(test_failures),
+		cmocka_unit_test(test_background),
 		cmocka_unit_test(test_trust),
 	};
 

@@ -57,12 +57,13 @@ static void test_iptables_rules(void **state)
 		{ "-A OUTPUT -p tcp -m multiport --dports 20:30 -m owner --uid-owner 5 -j DROP", 1 },
 		{ "-A OUTPUT -p tcp -m tcp --dport 400: -m owner --uid-owner 5 -j DROP", 1 },
 		{ "-A OUTPUT -p tcp -m tcp --dport :24 -m owner --uid-owner 5 -j DROP", 0 },
+		{ "-A OUTPUT -p tcp -m tcp --dport :30 -m owner --uid-owner 5 -j DROP", 1 },
 		{ "-A OUTPUT -p tcp -m tcp ! --dport 80 -m owner --uid-owner 5 -j DROP", 1 },
 		{ "-A OUTPUT -p tcp -m multiport ! --dports 25,465,587 -m owner --uid-owner 5 -j DROP", 0 },
 		{ "-A OUTPUT -p 6 -m tcp --dport 25 -m owner --socket-exists -j DROP", 1 },
 		{ "-A OUTPUT -p tcp -m tcp --dport 25 -m owner --uid-owner 5 -g OTHER", 1 },
 		{ "-A OUTPUT -p udp -m udp --dport 25 -m owner --uid-owner 5 -j DROP", 0 },
-		{ "-A OUTPUT ! -p tcp -m owner --uid-owner 5 -j DROP", 0 },
+		{ "-A OUTPUT ! -p tcp --dport 25 -m owner --uid-owner 5 -j DROP", 0 },
 		{ "-A OUTPUT -p tcp -m tcp --dport 80 -m owner --uid-owner 5 -j DROP", 0 },
 		{ "-A OUTPUT -p tcp -m tcp --dport 2525 -m owner --uid-owner 5 -j DROP", 0 },
 		{ "-A OUTPUT -p tcp -m tcp --sport 25 -m owner --uid-owner 5 -j DROP", 0 },
@@ -71,7 +72,7 @@ static void test_iptables_rules(void **state)
 		{ "-A OUTPUT -p tcp -m tcp --dport 25 -m owner --uid-owner 5 -j LOG --log-uid", 0 },
 		{ "-A OUTPUT -p tcp -m tcp --dport 25 -m owner --uid-owner 5", 0 },
 		{ "-A OUTPUT -m comment --comment \"-p tcp --dport 25 -m owner -j DROP\" -j ACCEPT", 0 },
-		{ "-A OUTPUT -m comment --comment \"a \\\" b -m owner\" -p tcp --dport 25 -j DROP", 0 },
+		{ "-A OUTPUT -m comment --comment \"a \\\" -p tcp --dport 25 -m owner -j DROP \\\"\"", 0 },
 		{ "-A INPUT -p tcp -m tcp --dport 25 -m owner --uid-owner 5 -j DROP", 0 },
 		{ "-A POSTROUTING -p tcp -m tcp --dport 25 -m owner --uid-owner 5 -j DROP", 1 },
 		{ "-A CALLED -p tcp -m tcp --dport 25 -m owner --uid-owner 5 -j DROP", 1 },
@@ -216,6 +217,21 @@ static void test_sentences(void **state)
 	sw_texts_free(&t);
 }
 
+/* Where only nft is installed, CSF's chain is one as any other. */
+static void test_csf_by_nft(void **state)
+{
+	static const struct part part = {
+		SW_FILTER_NFT, "table ip filter {\n\tchain OUTPUT {\n\t\ttype filter hook output priority 0;\n"
+		"\t\tjump SMTPOUTPUT\n\t}\n\tchain SMTPOUTPUT {\n\t\ttcp dport 25 skgid 8 accept\n\t}\n}\n",
+	};
+	struct sw_texts t = found(&part, 1);
+
+	(void)state;
+	assert_int_equal(t.n, 1);
+	assert_non_null(strstr(t.item[0], "nft decides by owner about SMTP: 1 rule in chain SMTPOUTPUT"));
+	sw_texts_free(&t);
+}
+
 /* CSF without SMTP_BLOCK makes the chain, too: empty, or with nothing that leads to it. */
 static void test_csf(void **state)
 {
@@ -232,6 +248,7 @@ static void test_garbage(void **state)
 {
 	static const char some[] = " \t\n\"\\:*-A{}!,@.25tcpdportskuidjumpchaintable";
 	static char text[128 * 1024];
+	struct sw_chains c = {};
 	size_t n;
 
 	(void)state;
@@ -249,7 +266,9 @@ static void test_garbage(void **state)
 	n = (size_t)snprintf(text, sizeof(text), "*filter\n");
 	for (int i = 0; i < 5000; i++)
 		n += (size_t)snprintf(text + n, sizeof(text) - n, ":C%d - [0:0]\n", i);
-	check(SW_FILTER_IPTABLES, text, 0);
+	assert_int_equal(sw_chains_add(&c, SW_FILTER_IPTABLES, text), 0);
+	assert_int_equal(c.n, 4096);
+	sw_chains_free(&c);
 	memset(text, 'x', sizeof(text) - 1);
 	check(SW_FILTER_IPTABLES, text, 0);
 	check(SW_FILTER_NFT, text, 0);
@@ -260,7 +279,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_iptables_rules), cmocka_unit_test(test_nft_rules),
 		cmocka_unit_test(test_nft_chains),     cmocka_unit_test(test_sentences),
-		cmocka_unit_test(test_csf),	       cmocka_unit_test(test_garbage),
+		cmocka_unit_test(test_csf),	       cmocka_unit_test(test_csf_by_nft),
+		cmocka_unit_test(test_garbage),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
