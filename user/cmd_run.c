@@ -13,6 +13,7 @@
 #include "canary.h"
 #include "commands.h"
 #include "event.h"
+#include "feed.h"
 #include "locals.h"
 #include "log.h"
 #include "options.h"
@@ -58,6 +59,7 @@ struct feed {
 	struct ring_buffer *ring;
 	int signal_fd;
 	int address_fd;
+	int lock_fd;		/* the right to read events */
 	bool utf8;
 	bool broken;		/* nobody reads our output any more */
 };
@@ -165,6 +167,11 @@ static int open_feed(struct feed *f)
 	if (f->address_fd < 0)
 		return log_err(SW_EXIT_KERNEL, "cannot watch this machine's addresses: %s",
 			       strerror(-f->address_fd));
+	f->lock_fd = sw_feed_lock(f->o->target.pin_dir, NULL);
+	if (f->lock_fd < 0)
+		return log_err(SW_EXIT_KERNEL, "cannot have the events of %s: %s", f->o->target.pin_dir,
+			       f->lock_fd == -EBUSY ? "another process reads them" :
+						      strerror(-f->lock_fd));
 	f->ring = ring_buffer__new(f->live.map_fd[SW_MAP_EVENTS], on_event, f, NULL);
 	if (!f->ring)
 		return log_err(SW_EXIT_KERNEL, "cannot read events: %s", strerror(errno));
@@ -178,6 +185,7 @@ static void close_feed(struct feed *f)
 	ring_buffer__free(f->ring);
 	sw_live_close(&f->live);
 	sw_closep(&f->address_fd);
+	sw_closep(&f->lock_fd);
 	sw_closep(&f->signal_fd);
 }
 
@@ -201,7 +209,7 @@ static int refuse_if_in_force(const struct sw_options *o)
 
 static int run(const struct sw_options *o, const struct sw_policy *p)
 {
-	struct feed f = { .o = o, .signal_fd = -1, .address_fd = -1 };
+	struct feed f = { .o = o, .signal_fd = -1, .address_fd = -1, .lock_fd = -1 };
 	int r, off;
 
 	sw_live_init(&f.live);

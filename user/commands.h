@@ -6,6 +6,7 @@
 int cmd_apply(int argc, char **argv);
 int cmd_deny(int argc, char **argv);
 int cmd_domains(int argc, char **argv);
+int cmd_events(int argc, char **argv);
 int cmd_explain(int argc, char **argv);
 int cmd_import(int argc, char **argv);
 int cmd_metrics(int argc, char **argv);
@@ -15,6 +16,7 @@ int cmd_report(int argc, char **argv);
 int cmd_run(int argc, char **argv);
 int cmd_status(int argc, char **argv);
 int cmd_suggest(int argc, char **argv);
+int cmd_top(int argc, char **argv);
 int cmd_verify(int argc, char **argv);
 
 #endif

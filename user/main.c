@@ -22,6 +22,8 @@ static const struct command {
 	{ "status", cmd_status, "hooks, mode, who is exempt and why, losses; 1 if not healthy" },
 	{ "verify", cmd_verify, "live test: a connect without privilege must be refused" },
 	{ "report", cmd_report, "offenders by UID or directory" },
+	{ "top", cmd_top, "live ranking of offenders in the terminal" },
+	{ "events", cmd_events, "the event log: text or JSON lines" },
 	{ "deny", cmd_deny, "deny an account all SMTP for a time" },
 	{ "release", cmd_release, "end a temporary deny, or empty the window of a limit" },
 	{ "explain", cmd_explain, "which rule decides for this UID, destination and port" },

@@ -101,7 +101,7 @@ static time_t loaded_at(uint32_t prog_id)
 	return wall.tv_sec - boot.tv_sec + (time_t)(info.load_time / NSEC_PER_SEC);
 }
 
-static void describe(const struct sw_live *live, struct sw_report_setup *s)
+void sw_report_describe(const struct sw_live *live, struct sw_report_setup *s)
 {
 	struct sw_report_about *a = &s->about;
 	size_t used = 0;
@@ -113,6 +113,7 @@ static void describe(const struct sw_live *live, struct sw_report_setup *s)
 			used += (size_t)snprintf(s->hooks + used, sizeof(s->hooks) - used, "%s%s",
 						 used ? " " : "", sw_hooks[i].name);
 	a->hooks = used ? s->hooks : NULL;
+	a->generation = 0;
 	if (!live->in_force)
 		return;
 	a->mode = (enum sw_mode)live->settings.mode;
@@ -128,7 +129,7 @@ int sw_report_setup(const struct sw_options *o, const struct sw_live *live,
 	*ret = (struct sw_report_setup){};
 	r = sw_report_domains(o, &ret->domains);
 	if (!r)
-		describe(live, ret);
+		sw_report_describe(live, ret);
 	return r;
 }
 

@@ -28,6 +28,9 @@ struct sw_report_setup {
  * exit status after one error. */
 int sw_report_setup(const struct sw_options *o, const struct sw_live *live,
 		    struct sw_report_setup *ret);
+
+/* Brings `about` up to date. */
+void sw_report_describe(const struct sw_live *live, struct sw_report_setup *s);
 void sw_report_setup_free(struct sw_report_setup *s);
 
 #endif

@@ -172,10 +172,26 @@ static int fill_cgroup(const struct cgroups *c, uint64_t id, struct sw_stat *s)
 	return s->cgroup ? 0 : -ENOMEM;
 }
 
+/* One number for a row's key: 64 bits that are mixed well enough never to meet. */
+static uint64_t mix(uint64_t seed, uint64_t value)
+{
+	uint64_t h = (seed ^ value) * 0x9e3779b97f4a7c15ULL;
+
+	h ^= h >> 32;
+	h *= 0xd6e8feb86659fd93ULL;
+	return h ^ h >> 29;
+}
+
+uint64_t sw_origin_id(const struct sw_origin_key *k)
+{
+	return mix(mix(mix(1, k->uid), k->dev), k->ino);
+}
+
 static int fill_origin(const struct sw_stats_raw *raw, const struct cgroups *c,
 		       const struct sw_origin_key *k, const struct sw_origin *o, struct sw_stat *s)
 {
 	*s = (struct sw_stat){ .uid = k->uid, .row = origin_row(k) };
+	s->id = sw_origin_id(k);
 	memcpy(s->n, o->n, sizeof(s->n));
 	memcpy(s->sketch, o->sketch, sizeof(s->sketch));
 	s->destinations = sw_sketch_estimate(s->sketch, &s->destinations_full);
@@ -244,6 +260,7 @@ static int read_accounts(const struct sw_stats_raw *raw, struct sw_stats *ret)
 		const struct sw_uid_stats *v = sw_map_value(d, i);
 		struct sw_stat s = { .uid = k->uid, .row = (enum sw_row)k->row };
 
+		s.id = mix(mix(2, k->uid), k->row);
 		memcpy(s.n, v->n, sizeof(s.n));
 		fill_times(raw, v->first_ns, v->last_ns, &s);
 		if (s.row == SW_ROW_OVERFLOW)
@@ -358,6 +375,8 @@ static int compare_dest(const void *a, const void *b)
 
 	if (x->uid != y->uid)
 		return x->uid < y->uid ? -1 : 1;
+	if (!x->port != !y->port)	/* what stands for many comes last */
+		return x->port ? -1 : 1;
 	if (x_all != y_all)
 		return x_all > y_all ? -1 : 1;
 	return strcmp(x->address, y->address) ?: x->port - y->port;

@@ -42,6 +42,7 @@ struct sw_stat {
 	size_t argv_len;
 	char comm[SW_COMM_LEN + 1];
 	const struct sw_stat *worst;	/* of an account: its main origin; NULL: none */
+	uint64_t id;		/* the same in every reading, and no other row's */
 };
 
 /* Where an account's attempts that were not simply allowed went to. */
@@ -57,7 +58,7 @@ struct sw_stats {
 	struct sw_stat *accounts;	/* ordered by row, then UID */
 	struct sw_stat *origins;	/* ordered by row, then UID; own the texts */
 	size_t n_accounts, n_origins;	/* without rows that have counted nothing */
-	struct sw_stat_dest *dests;	/* n_dests of them, ordered by UID, then worst first */
+	struct sw_stat_dest *dests;	/* n_dests of them, ordered by UID, then worst first, port 0 last */
 	size_t n_dests;
 	uint64_t counters[_SW_CTR_MAX];
 	/* Occupancy; the overflow rows are ours and not counted. */
@@ -110,6 +111,9 @@ unsigned int sw_sketch_estimate(const uint64_t sketch[SW_SKETCH_WORDS], bool *fu
 /* Address, and address and port, as people write them. `addr`: 16 bytes, IPv4 as v4-mapped. */
 void sw_address_format(const void *addr, char ret[SW_ADDRESS_LEN]);
 void sw_destination_format(const void *addr, uint16_t port, char ret[SW_DESTINATION_LEN]);
+
+/* sw_stat.id of an origin. */
+uint64_t sw_origin_id(const struct sw_origin_key *k);
 
 /* Directory, script and process title of `w` into `s`, malloc'd; its lengths are not trusted. 0 or
  * -ENOMEM; what there is already has to be freed in any case. */

@@ -78,6 +78,9 @@ if ((EUID == 0)); then
 	check 0 report --all
 	check 0 report --all --by directory --format json
 	check 0 report --all --format csv
+	check 0 report --all --format html --by domain
+	check 0 top --once --interval 0.25
+	check 0 events --format json
 	check 0 metrics
 	check 0 explain --uid 1234
 	check 2 apply --config "$tmp/bad.conf"

@@ -40,7 +40,7 @@ static struct sw_stat origins[N_ORIGINS] = {
 		     .last_ns = 1, .directory = "(more directories)" },
 	[O_BOB] = { .uid = 1002, .n = { 90 }, .first = 500, .last = 4000, .last_ns = 30,
 		    .directory = "/", .script = "b" },
-	[O_SHARED] = { .uid = 33, .n = { 0, 0, 3 }, .first = 600, .last = 5000, .last_ns = 40,
+	[O_SHARED] = { .uid = 33, .n = { 0, 0, 3 }, .first = 950, .last = 5000, .last_ns = 40,
 		       .directory = "/home/alice/shop", .script = "apache2", ARGV("apache2") },
 	[O_CAROL] = { .uid = 1003, .n = { 0, 0, 0, 2 }, .first = 700, .last = 6000, .last_ns = 50,
 		      .directory = "/home/carol/x\033<b>", .script = "c", ARGV("c") },
@@ -190,7 +190,7 @@ static void test_sum(void **state)
 	r = &rows.row[0];
 	assert_int_equal(r->sum.n[SW_N_DENIED], 5);
 	assert_int_equal(r->sum.n[SW_N_WOULD_DENY], 3);
-	assert_int_equal(r->sum.first, 600);
+	assert_int_equal(r->sum.first, 900);
 	assert_int_equal(r->sum.last, 5000);
 	assert_int_equal(r->sum.uid, 1001);	/* the worst's, with what it runs */
 	assert_string_equal(r->sum.directory, "/home/alice/shop/x");
@@ -285,7 +285,7 @@ static void test_json(void **state)
 		"\"directory\":\"/home/alice/shop/x\",\"script\":\"s.php\","
 		"\"attempts\":8,\"allowed\":0,\"denied\":5,\"would_deny\":3,\"limited\":0,"
 		"\"redirected\":0,\"local\":0,\"sendmail\":0,\"destinations\":2,\"bytes_sent\":0,"
-		"\"established\":0,\"failed\":0,\"first_seen\":\"1970-01-01T00:10:00Z\","
+		"\"established\":0,\"failed\":0,\"first_seen\":\"1970-01-01T00:15:00Z\","
 		"\"last_seen\":\"1970-01-01T01:23:20Z\",\"last_destination\":null,"
 		"\"row\":\"account\",\"container\":null,\"cgroup\":null,\"account\":\"alice\"}]}\n");
 }
@@ -427,6 +427,24 @@ static void test_page_top(void **state)
 	assert_non_null(strstr(page, "<dt>Denied</dt><dd>126</dd>"));	/* of all */
 }
 
+static void test_page_details(void **state)
+{
+	const struct sw_report f = {}, more = { .top = 25 };
+	struct sw_stat many[30] = {};
+	const struct sw_stats s = { .accounts = many, .n_accounts = ARRAY_SIZE(many), .now = 9000 };
+	_cleanup_free_ char *page = NULL, *longer = NULL;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(many); i++)
+		many[i] = (struct sw_stat){ .uid = 4100000000U + (uint32_t)i, .n = { 0, 1 } };
+	page = print(&f, SW_FORMAT_HTML, false, &s);
+	assert_non_null(strstr(page, "id=\"o20\""));
+	assert_null(strstr(page, "id=\"o21\""));
+	assert_null(strstr(page, "href=\"#o21\""));
+	longer = print(&more, SW_FORMAT_HTML, false, &s);
+	assert_non_null(strstr(longer, "id=\"o25\""));
+}
+
 /* Without domains the counters are still good. */
 static void test_no_domains(void **state)
 {
@@ -457,6 +475,7 @@ int main(void)
 		cmocka_unit_test(test_nobody),
 		cmocka_unit_test(test_page),
 		cmocka_unit_test(test_page_top),
+		cmocka_unit_test(test_page_details),
 		cmocka_unit_test(test_no_domains),
 	};
 

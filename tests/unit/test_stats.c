@@ -368,14 +368,14 @@ static void test_dests(void **state)
 	assert_int_equal(s.n_dests, 4);
 	d = sw_stat_dests(&s, 1001, &n);
 	assert_int_equal(n, 3);
-	assert_int_equal(d[0].port, 0);
-	assert_string_equal(d[0].address, "");
-	assert_int_equal(d[0].refused, 9);
-	assert_int_equal(d[0].last, 4999003);
-	assert_int_equal(d[1].port, 25);	/* as many as the next: by port */
-	assert_string_equal(d[1].address, "2001:db8::1");
-	assert_int_equal(d[1].last, 4999001);
-	assert_int_equal(d[2].would_deny, 2);
+	assert_int_equal(d[0].port, 25);	/* as many as the next: by port */
+	assert_string_equal(d[0].address, "2001:db8::1");
+	assert_int_equal(d[0].last, 4999001);
+	assert_int_equal(d[1].would_deny, 2);
+	assert_int_equal(d[2].port, 0);		/* most of all, but of many */
+	assert_string_equal(d[2].address, "");
+	assert_int_equal(d[2].refused, 9);
+	assert_int_equal(d[2].last, 4999003);
 	d = sw_stat_dests(&s, 1002, &n);
 	assert_int_equal(n, 1);
 	assert_string_equal(d[0].address, "192.0.2.1");
