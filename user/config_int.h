@@ -10,7 +10,7 @@
 
 #include "config.h"
 
-#define SW_CONFIG_KEYS	24	/* rows of the key table */
+#define SW_CONFIG_KEYS	29	/* rows of the key table */
 
 /* What one line of a file sets. */
 struct sw_setting {

@@ -70,13 +70,20 @@ static const struct key keys[] = {
 	{ "limit", "deny_for", set_duration, POLICY(deny_for_s) },
 	{ "domains", "sources", set_text, POLICY(domain_sources) },
 	{ "domains", "root", set_text, POLICY(domain_root) },
+	{ "history", "days", set_number, POLICY(history_days), .min = 0, .max = 3660 },
+	{ "history", "events", set_number, POLICY(history_events), .min = 0, .max = 10000000 },
+	{ "metrics", "listen", set_text, POLICY(metrics_listen) },
+	{ "metrics", "textfile", set_text, POLICY(metrics_textfile) },
+	{ "metrics", "top", set_number, POLICY(metrics_top), .min = 0, .max = 10000 },
 	{ "tables", "uids", set_number, POLICY(max_uids), .min = 16, .max = 4194304 },
 	{ "tables", "origins", set_number, POLICY(max_origins), .min = 16, .max = 4194304 },
 	{ "tables", "events", set_bytes, POLICY(event_buffer), .min = 64 << 10, .max = 64 << 20 },
 };
 _Static_assert(ARRAY_SIZE(keys) == SW_CONFIG_KEYS, "SW_CONFIG_KEYS is the length of this table");
 
-static const char *const sections[] = { "policy", "exempt", "allow", "limit", "domains", "tables" };
+static const char *const sections[] = {
+	"policy", "exempt", "allow", "limit", "domains", "history", "metrics", "tables",
+};
 static const char *const later[] = { "alerts" };
 
 static bool is_one_of(const char *text, const char *const *list, size_t n)
@@ -373,7 +380,8 @@ static void set_text(struct sw_load *l, const struct key *k, const struct sw_set
 	    sw_domains_check_sources(copy, &bad, &len) < 0)
 		sw_config_report(l, s->line, "'%.*s' is no source of domains; see smtpwall.conf(5)",
 				 (int)len, bad);
-	if (k->field == offsetof(struct sw_policy, domain_root) && *copy != '/')
+	if ((k->field == offsetof(struct sw_policy, domain_root) ||
+	     k->field == offsetof(struct sw_policy, metrics_textfile)) && *copy != '/')
 		sw_config_report(l, s->line, "%s = '%s' is no absolute path", k->name, copy);
 	free(*at);
 	*at = copy;
@@ -387,7 +395,8 @@ static int begin_section(struct sw_load *l, const struct sw_setting *s)
 		sw_config_report(l, s->line, "[%s] rules are not supported yet", s->section);
 	else
 		sw_config_report(l, s->line, "unknown section [%.60s]; known sections: [policy] "
-					     "[exempt] [allow] [limit] [domains] [tables]", s->section);
+					     "[exempt] [allow] [limit] [domains] [history] [metrics] "
+					     "[tables]", s->section);
 	return -EINVAL;
 }
 

@@ -39,6 +39,9 @@ int sw_policy_default(struct sw_policy *ret)
 		.max_uids = DEFAULT_UIDS,
 		.max_origins = DEFAULT_ORIGINS,
 		.event_buffer = DEFAULT_EVENT_BUFFER,
+		.history_days = 90,
+		.history_events = 100000,
+		.metrics_top = 20,
 		.default_quota = { SW_UNLIMITED, SW_UNLIMITED },
 		.server_quota = { SW_UNLIMITED, SW_UNLIMITED },
 		.redirect_port = 25,
@@ -75,6 +78,8 @@ void sw_policy_free(struct sw_policy *p)
 	free(p->limit_index);
 	free(p->domain_sources);
 	free(p->domain_root);
+	free(p->metrics_listen);
+	free(p->metrics_textfile);
 	free(p->exempt);
 	free(p->exempt_index);
 	free(p->sources);

@@ -94,6 +94,13 @@ struct sw_policy {
 	char *domain_sources;	/* [domains] sources; NULL: auto */
 	char *domain_root;	/* [domains] root; NULL: this machine */
 
+	/* What the monitor does; nothing of it changes a verdict. */
+	uint32_t history_days;	/* how long counters by the hour are kept; 0: no history */
+	uint32_t history_events;	/* how many events are kept */
+	char *metrics_listen;	/* unix:/PATH, or a loopback address and port; NULL: nothing listens */
+	char *metrics_textfile;	/* for the node exporter; NULL: none */
+	uint32_t metrics_top;	/* offenders with series of their own */
+
 	struct sw_exempt *exempt;
 	size_t n_exempt;
 	uint32_t *exempt_index;	/* hash table of positions in exempt + 1; 0: free */

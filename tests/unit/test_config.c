@@ -120,7 +120,7 @@ static void test_bad_text(void **state)
 		  { "main.conf:1: unexpected text after '[policy]'" } },
 		{ "[polcy]\nmode = x\n\n[exmpt]\n",
 		  { "main.conf:1: unknown section [polcy]; known sections: [policy] "
-		    "[exempt] [allow] [limit] [domains] [tables]",
+		    "[exempt] [allow] [limit] [domains] [history] [metrics] [tables]",
 		    "main.conf:4: unknown section [exmpt]" } },
 		{ "[]\n", { "main.conf:1: unknown section []" } },
 		/* inih would cut this name to 49 characters. */
