@@ -16,7 +16,7 @@ docdir	?= $(prefix)/share/doc/smtpwall
 sysconfdir ?= /etc
 
 VERSION := $(shell sed -n 's/^## \([0-9][0-9.]*\).*/\1/p' CHANGES.md 2>/dev/null | head -n 1)
-PKGS	:= libbpf libelf zlib json-c inih libmnl sqlite3 ncursesw
+PKGS	:= libbpf libelf zlib json-c inih libmnl sqlite3 ncursesw libsystemd libcap-ng libmicrohttpd
 WARN	:= -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes
 ifdef CI
 WARN	+= -Werror
