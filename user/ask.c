@@ -21,7 +21,7 @@ static int64_t now_ms(void)
 	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
 }
 
-static int check_program(const char *path)
+int sw_ask_trusts(const char *path)
 {
 	struct stat st;
 
@@ -141,7 +141,7 @@ int sw_ask(const char *const *argv, int timeout_ms, size_t max, char **ret)
 	int fds[2], r;
 	pid_t pid;
 
-	r = check_program(argv[0]);
+	r = sw_ask_trusts(argv[0]);
 	if (r < 0)
 		return r;
 	null = open("/dev/null", O_RDWR | O_CLOEXEC);

@@ -5,6 +5,10 @@
 
 #include <stddef.h>
 
+/* Whether root may run the program at `path` (absolute): 0; -EPERM when it is no file of root's, or
+ * others can write to it; -ENOENT; other -errno. */
+int sw_ask_trusts(const char *path);
+
 /*
  * Runs argv[0] (an absolute path) with an empty environment in / and takes what it prints, up to
  * `max` bytes; the rest is read and dropped. Only a program that root owns and nobody else can
