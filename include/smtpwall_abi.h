@@ -432,8 +432,11 @@ struct sw_settings {
 	__u32 redirect_port;	/* host order */
 	__u32 redirect4;	/* network order; 0: IPv4 cannot be redirected */
 	__u32 redirect6[4];	/* network order; may be v4-mapped */
+	__u32 forced;		/* it may cut a mail server off; only user space asks */
+	__u64 config_digest;	/* of the files it was read from; the same */
+	__u64 policy_digest;	/* of what they resolved to; the same */
 };
-SW_ABI_SIZE(struct sw_settings, 148);
+SW_ABI_SIZE(struct sw_settings, 168);
 
 #define SW_MAX_CGROUP_LEVELS	16
 

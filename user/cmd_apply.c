@@ -3,24 +3,26 @@
 
 #include "close.h"
 #include "commands.h"
+#include "control.h"
 #include "log.h"
 #include "options.h"
 #include "setup.h"
 #include "when.h"
 
-enum { OPT_CHECK = SW_OPT_OWN, OPT_FORCE, OPT_FOR, OPT_CONFIRM };
+enum { OPT_CHECK = SW_OPT_OWN, OPT_FORCE, OPT_FOR, OPT_CONFIRM, OPT_REFRESH };
 
 static const struct option own[] = {
 	{ "check", no_argument, NULL, OPT_CHECK },
 	{ "force", no_argument, NULL, OPT_FORCE },
 	{ "for", required_argument, NULL, OPT_FOR },
 	{ "confirm", no_argument, NULL, OPT_CONFIRM },
+	{ "refresh", no_argument, NULL, OPT_REFRESH },
 	{},
 };
 
 static const char usage[] =
 	"Usage: smtpwall apply [--check] [--force] [--for TIME]\n"
-	"       smtpwall apply --confirm\n\n"
+	"       smtpwall apply --confirm | --refresh\n\n"
 	"Makes the configuration the policy in force, in one step and without a gap: what is not\n"
 	"loaded is loaded, running programs are replaced in place. If anything is wrong the running\n"
 	"policy stays.\n\n"
@@ -28,10 +30,13 @@ static const char usage[] =
 	"  --force           enforce even if a mail server would be cut off\n"
 	"  --for TIME        on trial: what was in force before comes back after 10m, 2h ... unless\n"
 	"                    the policy is confirmed or another one applied\n"
-	"  --confirm         keep the policy that is on trial\n";
+	"  --confirm         keep the policy that is on trial\n"
+	"  --refresh         bring the policy in force up to date where host names have other\n"
+	"                    addresses, or accounts, groups or mail servers have changed since; for\n"
+	"                    cron, where the monitor does not run. Never takes up a changed file\n";
 
 struct flags {
-	bool check, force, confirm;
+	bool check, force, confirm, refresh;
 	uint32_t trial_s;	/* 0: for good */
 };
 
@@ -45,6 +50,9 @@ static int take(int val, const char *arg, void *data)
 		return 0;
 	case OPT_CONFIRM:
 		f->confirm = true;
+		return 0;
+	case OPT_REFRESH:
+		f->refresh = true;
 		return 0;
 	case OPT_FOR:
 		if (sw_duration_parse(arg, &f->trial_s) == 0)
@@ -82,6 +90,58 @@ static void after_apply(const struct sw_options *o, const struct sw_policy *p, u
 	sw_live_close(&live);
 }
 
+static bool is_on_trial(const struct sw_live *l)
+{
+	struct sw_control *c = sw_control_map(l->map_fd[SW_MAP_CONTROL]);
+	bool yes = c && c->revert_ns;
+
+	sw_control_unmap(c);
+	return yes;
+}
+
+/* The policy of the same files as they resolve today; one that was edited since is not taken up
+ * behind the administrator's back. */
+static int refresh_with(const struct sw_options *o, const struct sw_settings *s)
+{
+	struct sw_policy p;
+	int r = sw_setup_policy(o, s->forced, &p);
+
+	if (r < 0)
+		return sw_exit_status(r);
+	if (p.config_digest != s->config_digest) {
+		log_warn("the configuration was changed since it was applied: not refreshed; 'smtpwall apply' "
+			 "makes it the policy in force");
+		r = SW_EXIT_BAD;
+	} else if (sw_policy_digest(&p) != s->policy_digest) {
+		r = sw_apply(&o->target, &p);
+		if (!r) {
+			log_info("refreshed: addresses, accounts or mail servers have changed");
+			after_apply(o, &p, 0);
+		}
+		r = sw_exit_status(r);
+	}
+	sw_policy_free(&p);
+	return r;
+}
+
+static int refresh(const struct sw_options *o)
+{
+	struct sw_settings s;
+	struct sw_live live;
+	bool trial;
+	int r = sw_setup_in_force(o, &live);
+
+	if (r)
+		return r;
+	s = live.settings;
+	trial = is_on_trial(&live);
+	sw_live_close(&live);
+	if (!trial)
+		return refresh_with(o, &s);
+	log_info("a policy is on trial: not refreshed");
+	return SW_EXIT_GOOD;
+}
+
 int cmd_apply(int argc, char **argv)
 {
 	struct sw_options o;
@@ -97,6 +157,8 @@ int cmd_apply(int argc, char **argv)
 			       "--config", argv[optind]);
 	if (f.confirm)
 		return confirm(&o);
+	if (f.refresh)
+		return refresh(&o);
 	r = sw_setup_policy(&o, f.force, &p);
 	if (r < 0)
 		return sw_exit_status(r);

@@ -9,6 +9,7 @@
 
 #include "config.h"
 #include "config_int.h"
+#include "digest.h"
 #include "out.h"
 #include "util.h"
 
@@ -171,6 +172,8 @@ static void load_file(struct sw_load *l, const char *file, bool main_file, struc
 	read_file(l, main_st, &text, &len);
 	if (!text || l->err)
 		return;
+	l->policy.config_digest = sw_digest(l->policy.config_digest, &len, sizeof(len));
+	l->policy.config_digest = sw_digest(l->policy.config_digest, text, len);
 	r = sw_config_text(file, text, len, sw_config_set, l, l->diag);
 	if (r < 0)
 		l->err = r;

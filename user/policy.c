@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "digest.h"
 #include "names.h"
 #include "policy.h"
 #include "util.h"
@@ -40,6 +41,7 @@ int sw_policy_default(struct sw_policy *ret)
 		.max_origins = DEFAULT_ORIGINS,
 		.event_buffer = DEFAULT_EVENT_BUFFER,
 		.history_days = 90,
+		.config_digest = SW_DIGEST_EMPTY,
 		.history_events = 100000,
 		.metrics_top = 20,
 		.default_quota = { SW_UNLIMITED, SW_UNLIMITED },

@@ -117,11 +117,18 @@ struct sw_policy {
 	size_t n_limit_index;
 	char **sources;		/* [0] is "built-in default" */
 	size_t n_sources;
+
+	uint64_t config_digest;	/* of the files it was read from */
+	bool forced;		/* it may cut a mail server off */
 };
 
 /* The built-in default: deny 25, count 465 and 587, root and mail exempt (mail only where it is
  * a system account). `ret` is initialised; 0, or -ENOMEM and then nothing needs freeing. */
 int sw_policy_default(struct sw_policy *ret);
+
+/* The same for two policies that decide alike, wherever their parts are written: what resolvers,
+ * user databases and mail servers say today is in it. */
+uint64_t sw_policy_digest(const struct sw_policy *p);
 
 /* Frees everything `p` owns and leaves it empty; harmless when called twice. */
 void sw_policy_free(struct sw_policy *p);

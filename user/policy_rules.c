@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "digest.h"
 #include "policy.h"
 #include "util.h"
 
@@ -55,16 +56,6 @@ uint32_t sw_policy_cgroup_who(struct sw_policy *p, struct sw_policy_cgroup *c)
 	return c->who;
 }
 
-/* FNV-1a: the text is the administrator's own, nobody gains by making two collide. */
-static uint64_t hash(const char *text)
-{
-	uint64_t h = 0xcbf29ce484222325ULL;
-
-	for (; *text; text++)
-		h = (h ^ (unsigned char)*text) * 0x100000001b3ULL;
-	return h;
-}
-
 void sw_allow_rule_free(struct sw_allow_rule *r)
 {
 	free(r->dest);
@@ -113,7 +104,7 @@ static int grow_rules(struct sw_policy *p)
 
 int sw_policy_add_rule(struct sw_policy *p, const struct sw_allow_rule *r, size_t *ret_other)
 {
-	uint64_t id = hash(r->text);
+	uint64_t id = sw_digest(SW_DIGEST_EMPTY, r->text, strlen(r->text));
 	uint32_t *slot;
 	int err = grow_rules(p);
 

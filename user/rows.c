@@ -130,6 +130,9 @@ void sw_rows_settings(const struct sw_policy *p, const struct sw_features *f,
 		.has_task_btf = f->f[SW_FEAT_TASK_BTF].present,
 		.has_set_retval = f->f[SW_FEAT_CUSTOM_ERRNO].present,
 		.has_coarse_clock = f->f[SW_FEAT_COARSE_CLOCK].present,
+		.forced = p->forced,
+		.config_digest = p->config_digest,
+		.policy_digest = sw_policy_digest(p),
 	};
 
 	if (s.has_set_retval)

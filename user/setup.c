@@ -143,6 +143,7 @@ int sw_setup_policy(const struct sw_options *o, bool force, struct sw_policy *re
 	r = load(o, &p);
 	if (r < 0)
 		return r;
+	p.forced = force;
 	r = spare_mta(&p, force);
 	if (!r)
 		r = resolve_hosts(o, &p);
