@@ -389,7 +389,9 @@ struct sw_control {
 	__u64 revert_ns;	/* CLOCK_MONOTONIC when it takes itself back; 0: it stays */
 	__u32 before;		/* with revert_ns: the generation that comes back; its rows stay */
 	__u32 guardian;		/* the process that waits for the time; 0: not known */
-	__u8  spare[3856];
+	__u32 applied;		/* the generation that came into force last: the monitor looks */
+	__u32 pad;
+	__u8  spare[3848];
 };
 SW_ABI_SIZE(struct sw_control, 4096);
 

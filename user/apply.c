@@ -155,6 +155,8 @@ int sw_apply_prepare(const struct sw_target *t, struct sw_session *s)
 	r = sw_live_open(s->pins.dir, &s->live);
 	if (r < 0)
 		return log_err(r, "cannot read what is pinned in %s", s->pins.dir);
+	if (s->over && (!s->live.in_force || s->live.settings.generation != s->over))
+		return -ESTALE;
 	sw_rows_settings(s->policy, &s->features, next_generation(&s->live), &s->settings);
 	r = sw_locals_read(&s->locals);
 	if (r < 0)
@@ -195,6 +197,8 @@ int sw_apply_switch(struct sw_session *s)
 		r = sw_attach_swap(&s->kern, &s->live, &s->watch, s->cgroup_fd, pin_place(s));
 	if (!r && s->staged)
 		r = sw_pins_publish(&s->pins, s->staged);
+	if (!r)
+		sw_control_set_applied(sw_kern_map_fd(&s->kern, SW_MAP_CONTROL), s->settings.generation);
 	/* Only what this apply made: the directory of another ABI may be in force. */
 	if (r < 0 && s->staged)
 		sw_pins_discard(s->staged);
@@ -257,12 +261,13 @@ void sw_apply_finish(struct sw_session *s)
 			 strerror(-r));
 }
 
-int sw_apply(const struct sw_target *t, const struct sw_policy *p)
+static int apply(const struct sw_target *t, const struct sw_policy *p, uint32_t over)
 {
 	struct sw_session s;
 	int r;
 
 	sw_apply_init(&s, p);
+	s.over = over;
 	r = sw_apply_prepare(t, &s);
 	if (!r)
 		r = sw_apply_switch(&s);
@@ -270,4 +275,14 @@ int sw_apply(const struct sw_target *t, const struct sw_policy *p)
 		sw_apply_finish(&s);
 	sw_apply_close(&s);
 	return r;
+}
+
+int sw_apply(const struct sw_target *t, const struct sw_policy *p)
+{
+	return apply(t, p, 0);
+}
+
+int sw_apply_over(const struct sw_target *t, const struct sw_policy *p, uint32_t generation)
+{
+	return apply(t, p, generation);
 }

@@ -22,6 +22,9 @@ struct sw_target {
  */
 int sw_apply(const struct sw_target *t, const struct sw_policy *p);
 
+/* The same, but only while `generation` is in force: -ESTALE when another one is, or none. */
+int sw_apply_over(const struct sw_target *t, const struct sw_policy *p, uint32_t generation);
+
 /*
  * The same on trial: unless sw_apply_confirm() is called or another policy is applied within
  * `seconds`, a process of its own that is left behind puts back what was in force before, or

@@ -20,6 +20,7 @@ struct sw_session {
 	struct sw_pins pins;
 	struct sw_live live;
 	struct sw_features features;
+	uint32_t over;		/* the generation that has to be in force; 0: any, or none */
 	struct sw_settings settings;
 	struct sw_kern kern;
 	struct sw_watch watch;

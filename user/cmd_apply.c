@@ -113,8 +113,11 @@ static int refresh_with(const struct sw_options *o, const struct sw_settings *s)
 			 "makes it the policy in force");
 		r = SW_EXIT_BAD;
 	} else if (sw_policy_digest(&p) != s->policy_digest) {
-		r = sw_apply(&o->target, &p);
-		if (!r) {
+		r = sw_apply_over(&o->target, &p, s->generation);
+		if (r == -ESTALE) {
+			log_info("another policy came into force meanwhile, or none: not refreshed");
+			r = 0;
+		} else if (!r) {
 			log_info("refreshed: addresses, accounts or mail servers have changed");
 			after_apply(o, &p, 0);
 		}

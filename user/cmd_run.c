@@ -102,15 +102,9 @@ static int watch_signals(void)
 
 static void refresh_addresses(struct feed *f)
 {
-	struct sw_addrs a = {};
-	int r = sw_locals_drain(f->address_fd);
+	int r = sw_locals_refresh(f->address_fd, f->live.map_fd[SW_MAP_LOCAL],
+				  f->live.map_fd[SW_MAP_CONTROL], f->live.settings.generation);
 
-	if (!r)
-		r = sw_locals_read(&a);
-	if (!r)
-		r = sw_locals_store(f->live.map_fd[SW_MAP_LOCAL], f->live.map_fd[SW_MAP_CONTROL],
-				    f->live.settings.generation, &a);
-	free(a.item);
 	if (r < 0)
 		log_warn("this machine's addresses changed and could not be stored: %s; run 'smtpwall "
 			 "apply'", strerror(-r));

@@ -10,6 +10,7 @@ int cmd_events(int argc, char **argv);
 int cmd_explain(int argc, char **argv);
 int cmd_import(int argc, char **argv);
 int cmd_metrics(int argc, char **argv);
+int cmd_monitor(int argc, char **argv);
 int cmd_off(int argc, char **argv);
 int cmd_release(int argc, char **argv);
 int cmd_report(int argc, char **argv);

@@ -15,6 +15,9 @@ void sw_control_unmap(struct sw_control *c);
 /* Clock, local time and event rate. 0 or -errno. */
 int sw_control_write(int fd);
 
+/* Another generation is in force. */
+void sw_control_set_applied(int fd, uint32_t generation);
+
 /* No policy is on trial any more. */
 void sw_control_end_trial(int fd);
 

@@ -208,3 +208,16 @@ int sw_locals_store(int map_fd, int control_fd, uint32_t generation, const struc
 	munmap(c, sizeof(*c));
 	return r;
 }
+
+int sw_locals_refresh(int watch_fd, int map_fd, int control_fd, uint32_t generation)
+{
+	struct sw_addrs a = {};
+	int r = sw_locals_drain(watch_fd);
+
+	if (!r)
+		r = sw_locals_read(&a);
+	if (!r)
+		r = sw_locals_store(map_fd, control_fd, generation, &a);
+	free(a.item);
+	return r;
+}

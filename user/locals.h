@@ -31,4 +31,9 @@ int sw_locals_drain(int fd);
  * this machine is never missing in between. 0 or -errno. */
 int sw_locals_store(int map_fd, int control_fd, uint32_t generation, const struct sw_addrs *a);
 
+/*
+ * After `watch_fd` became readable: reads the addresses anew and stores them. 0 or -errno.
+ */
+int sw_locals_refresh(int watch_fd, int map_fd, int control_fd, uint32_t generation);
+
 #endif

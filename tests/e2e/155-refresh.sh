@@ -2,13 +2,13 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # apply --refresh: what names resolve to today, never a file that was edited meanwhile.
 
+# shellcheck disable=SC2016,SC2317 # inner shells expand later; check calls
 # shellcheck source=tests/e2e/lib.sh
 . "$(dirname "$0")/lib.sh"
 start
 need jq unshare
 
 # with_hosts COMMAND...: names are looked up in our own hosts file.
-# shellcheck disable=SC2016,SC2317 # called by run; the inner shell expands it
 with_hosts() {
 	unshare -m bash -c 'mount --bind "$1" /etc/hosts && shift && exec "$@"' bash "$tmp/hosts" "$@"
 }

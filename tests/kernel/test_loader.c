@@ -417,6 +417,27 @@ static void off_after_the_cgroup_is_gone(void **state)
 	assert_int_equal(access(wall.pin_dir, F_OK), -1);
 }
 
+/* A refresh looks first and applies later. Meanwhile somebody may have applied another policy, or
+ * turned everything off: that must not come back. */
+static void apply_over_what_was_seen(void **state)
+{
+	struct sw_policy p;
+	struct sw_live l;
+
+	(void)state;
+	assert_int_equal(wall_apply(&wall, POLICY), 0);
+	wall_policy(&wall, OTHER, &p);
+	assert_int_equal(sw_apply_over(&wall.target, &p, 1), 0);
+	assert_int_equal(sw_apply_over(&wall.target, &p, 1), -ESTALE);
+	wall_live(&wall, &l);
+	assert_int_equal(l.settings.generation, 2);
+	sw_live_close(&l);
+	assert_int_equal(sw_off(&wall.target), 0);
+	assert_int_equal(sw_apply_over(&wall.target, &p, 2), -ESTALE);
+	assert_int_equal(access(wall.pin_dir, F_OK), -1);
+	sw_policy_free(&p);
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, fresh, clean)
@@ -433,6 +454,7 @@ int main(void)
 		TEST(off_when_nothing_is_there),
 		TEST(off_says_who_is_in_the_way),
 		TEST(off_after_the_cgroup_is_gone),
+		TEST(apply_over_what_was_seen),
 	};
 	int failed;
 

@@ -1,0 +1,124 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# The daemon: waits for a policy, gives up its rights, keeps the policy up to date, and may die.
+# shellcheck disable=SC2016,SC2317 # eval, at_exit and inner shells expand later; check calls
+
+# shellcheck source=tests/e2e/lib.sh
+. "$(dirname "$0")/lib.sh"
+start
+need jq ip nsenter unshare
+
+ip netns add "swe2e$$" || skip_all "no network namespaces"
+at_exit 'ip netns del "swe2e$$"'
+nsenter --net="/run/netns/swe2e$$" ip link set lo up
+
+# The monitor lives in a network and with an /etc of its own, so that both can be changed.
+mkdir "$tmp/etc" "$tmp/work"
+hosts() { printf '%s mail.swtest.example\n' "$1" >"$tmp/hosts.new" && inside cp "$tmp/hosts.new" /etc/hosts; }
+inside() { nsenter --target "$world" --mount --net "$@"; }
+mkfifo "$tmp/ready"
+nsenter --net="/run/netns/swe2e$$" unshare -m bash -c '
+	mount -t overlay -o "lowerdir=/etc,upperdir=$1/etc,workdir=$1/work" overlay /etc &&
+	echo ready >"$1/ready" && exec sleep infinity' bash "$tmp" &
+world=$!
+at_exit 'kill "$world"; wait "$world" 2>/dev/null'
+read -r -t 30 line <"$tmp/ready" || bail_out "no world of our own"
+[[ $line == ready ]] || bail_out "no /etc of our own"
+
+# within SECONDS COMMAND...: it succeeds before they have passed.
+within() {
+	local until=$((SECONDS + $1))
+	shift
+	until "$@"; do
+		((SECONDS < until)) || return 1
+		sleep 0.1
+	done
+}
+
+# $monitor is the daemon itself.
+start_monitor() {
+	nsenter --target "$world" --mount --net "$smtpwall" monitor --user nobody 2>"$tmp/log" &
+	monitor=$!
+}
+
+log_has() { grep -q -- "$1" "$tmp/log"; }
+now() { "$smtpwall" status --format json | jq -r "$1"; }
+now_is() { [[ $(now "$1") == "$2" ]]; }
+worker() { pgrep -P "$monitor" -u nobody; }
+has_worker() { worker >/dev/null; }
+other_worker() { has_worker && [[ $(worker) != "$1" ]]; }
+verdict() {
+	"$smtpwall" explain --uid "$account" --dest "$1" --port 25 --format json | jq -r "$2"
+}
+verdict_is() { [[ $(verdict "$1" "$2") == "$3" ]]; }
+is_gone() { ! kill -0 "$1" 2>/dev/null; }
+field() { awk -v name="$1:" '$1 == name { print $2 }' "/proc/$(worker)/status"; }
+
+config "[allow]
+rule = user $account to mail.swtest.example port 25"
+hosts 203.0.113.9
+start_monitor
+at_exit 'kill "$monitor" 2>/dev/null; wait "$monitor" 2>/dev/null'
+check "nothing in force: waits" within 30 log_has "waiting for 'smtpwall apply'"
+
+run inside "$smtpwall" apply
+check "apply: it begins to watch" within 30 log_has "watching generation 1"
+check "worker: runs as its own user" within 30 has_worker
+check "worker: effective rights: reading files" is "$(field CapEff)" 0000000000000004
+check "worker: permitted rights: the same" is "$(field CapPrm)" 0000000000000004
+check "worker: rights it can get: none" is "$(field CapBnd)" 0000000000000000
+check "worker: no new privileges" is "$(field NoNewPrivs)" 1
+check "worker: no supplementary groups" is "$(awk '/^Groups:/ { print NF }' "/proc/$(worker)/status")" 1
+
+check "address: another machine's at first" verdict_is 198.51.100.77 .verdict deny
+inside ip addr add 198.51.100.77/32 dev lo
+check "address: ours once we have it" within 30 verdict_is 198.51.100.77 .verdict allow
+inside ip addr del 198.51.100.77/32 dev lo
+check "address: and no longer" within 30 verdict_is 198.51.100.77 .verdict deny
+
+check "host name: its address is allowed" verdict_is 203.0.113.9 .verdict allow
+hosts 203.0.113.10
+check "host name: its new one, too" within 60 verdict_is 203.0.113.10 .verdict allow
+check "host name: the old one is denied" verdict_is 203.0.113.9 .verdict deny
+
+config "[policy]
+mode = observe"
+kill -HUP "$monitor"
+check "SIGHUP: the configuration is applied" within 30 now_is .mode observe
+check "SIGHUP: it goes on watching" within 30 log_has "mode observe, as user nobody"
+printf 'bad\n' >>"$tmp/smtpwall.conf"
+kill -HUP "$monitor"
+check "SIGHUP with an error: says where" within 30 log_has "smtpwall.conf:[0-9]*: "
+check "SIGHUP with an error: the policy stays" within 30 log_has "the policy that was in force stays"
+check "SIGHUP with an error: it still is" now_is .mode observe
+config ''
+run "$smtpwall" apply
+
+within 30 has_worker
+old=$(worker)
+kill -KILL "$old"
+check "worker killed: another one starts" within 30 other_worker "$old"
+check "worker killed: enforcement goes on" now_is '[.hooks[] | select(.name | startswith("connect")).attached] | all' true
+
+old=$(worker)
+runner=$(pgrep -P "$old")
+kill -KILL "$monitor"
+wait "$monitor" 2>/dev/null
+check "supervisor killed: the worker ends" within 30 is_gone "$old"
+check "supervisor killed: so does what still is root" within 30 is_gone "$runner"
+check "supervisor killed: enforcement goes on" now_is .mode enforce
+
+start_monitor
+check "started again: watches" within 30 log_has "watching generation"
+run "$smtpwall" off
+check "off: waits again" within 30 log_has "waiting for 'smtpwall apply'"
+run "$smtpwall" apply
+check "apply: watches again" within 30 has_worker
+kill -TERM "$monitor"
+wait "$monitor"
+check "SIGTERM: exit status 0" is $? 0
+check "SIGTERM: enforcement goes on" now_is .mode enforce
+
+run "$smtpwall" monitor --user swnosuchuser
+check "unknown user: exit status 2, one line" exits 2 1
+done_testing
