@@ -7,6 +7,7 @@
 
 #include "config_int.h"
 #include "domains.h"
+#include "http_listen.h"
 #include "names.h"
 #include "util.h"
 #include "when.h"
@@ -368,6 +369,7 @@ static void set_redirect_port(struct sw_load *l, const struct key *k, const stru
 
 static void set_text(struct sw_load *l, const struct key *k, const struct sw_setting *s)
 {
+	struct sw_http_listen at_socket;
 	const char *bad;
 	size_t len;
 	char **at = (void *)((char *)&l->policy + k->field), *copy = strdup(s->value);
@@ -383,6 +385,9 @@ static void set_text(struct sw_load *l, const struct key *k, const struct sw_set
 	if ((k->field == offsetof(struct sw_policy, domain_root) ||
 	     k->field == offsetof(struct sw_policy, metrics_textfile)) && *copy != '/')
 		sw_config_report(l, s->line, "%s = '%s' is no absolute path", k->name, copy);
+	if (k->field == offsetof(struct sw_policy, metrics_listen) &&
+	    (bad = sw_http_listen_parse(copy, &at_socket)))
+		sw_config_report(l, s->line, "%s = '%s' %s", k->name, copy, bad);
 	free(*at);
 	*at = copy;
 }

@@ -152,9 +152,4 @@ void sw_accounts_free(struct sw_accounts *c);
  * "/", nothing does. */
 bool sw_account_has_home(const struct sw_account *a, const char *path);
 
-/* Prints `s` (its accounts are put in another order) and the state of `l` as OpenMetrics text on
- * standard output, with series of their own for the `top` worst offenders: cmd_metrics.c. Where
- * `l` does not exist `s` is not looked at. 0; -errno when not all could be written. */
-int sw_metrics_print(const struct sw_live *l, struct sw_stats *s, uint32_t top);
-
 #endif

@@ -129,6 +129,11 @@ static void test_bad_text(void **state)
 		    "[policyxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx" } },
 		{ "[polcy]\nrubbish\n",
 		  { "main.conf:1: unknown section", "main.conf:2: 'rubbish'" } },
+		{ "[metrics]\nlisten = 0.0.0.0:9825\n",
+		  { "main.conf:2: listen = '0.0.0.0:9825' is no loopback address" } },
+		{ "[metrics]\ntop = 5\nlisten = /run/metrics\ntextfile = m.prom\n",
+		  { "main.conf:3: listen = '/run/metrics' is neither unix:/PATH nor",
+		    "main.conf:4: textfile = 'm.prom' is no absolute path" } },
 		{ "[alerts]\n", { "main.conf:1: [alerts] rules are not supported yet" } },
 
 		{ "[policy]\nmdoe = enforce\n",

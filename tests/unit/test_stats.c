@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* From map rows to what a report and the metrics say. */
+/* From map rows to what a report says. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <pwd.h>
@@ -9,7 +9,6 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <cmocka.h>
 
 #include "canary.h"
@@ -459,76 +458,6 @@ static void test_home(void **state)
 	}
 }
 
-/* What sw_metrics_print() prints, malloc'd. */
-static char *metrics(const struct sw_live *l, struct sw_stats *s, uint32_t top)
-{
-	int saved = dup(STDOUT_FILENO), fd = memfd_create("out", 0);
-	char *text = calloc(1, 65536);
-
-	fflush(stdout);
-	dup2(fd, STDOUT_FILENO);
-	assert_int_equal(sw_metrics_print(l, s, top), 0);
-	dup2(saved, STDOUT_FILENO);
-	assert_true(pread(fd, text, 65535, 0) > 0);
-	close(saved);
-	close(fd);
-	return text;
-}
-
-static void test_metrics(void **state)
-{
-	static const char *const want[] = {
-		"\nsmtpwall_in_force 1\n", "mode=\"observe\"} 1\n", "\nsmtpwall_generation 9\n",
-		"\nsmtpwall_attempts_total{verdict=\"denied\"} 30\n",
-		"\nsmtpwall_attempts_total{verdict=\"allowed\"} 9\n",
-		"{uid=\"kernel\",user=\"(kernel)\",verdict=\"denied\"} 16\n",
-		"{uid=\"4100000001\",user=\"a\\\"b\\\\x5cc\\\\x1b\",verdict=\"denied\"} 8\n",
-		"{uid=\"rest\",user=\"\",verdict=\"denied\"} 6\n",
-		"{uid=\"rest\",user=\"\",verdict=\"allowed\"} 9\n",
-		"\nsmtpwall_events_total{result=\"sent\"} 1\n",
-		"\nsmtpwall_events_total{result=\"lost\"} 2\n",
-		"\nsmtpwall_events_total{result=\"throttled\"} 3\n",
-		"\nsmtpwall_uid_rows 5\n", "\nsmtpwall_uid_rows_max 32768\n",
-		"\nsmtpwall_overflow_attempts_total{table=\"uids\"} 4\n",
-		"\nsmtpwall_overflow_attempts_total{table=\"origins\"} 0\n",
-	};
-	struct sw_live live = { .exists = true, .in_force = true,
-				.settings = { .generation = 9, .mode = SW_MODE_OBSERVE } };
-	struct sw_stats_raw raw = empty_raw();
-	_cleanup_free_ char *text = NULL;
-	struct sw_stats s;
-
-	(void)state;
-	raw.counters[SW_CTR_EVENTS_SENT] = 1;
-	raw.counters[SW_CTR_EVENTS_LOST] = 2;
-	raw.counters[SW_CTR_EVENTS_THROTTLED] = 3;
-	add_uid(&raw, 4100000000U, SW_ROW_UID)->n[SW_N_DENIED] = 2;
-	add_uid(&raw, 4100000001U, SW_ROW_UID)->n[SW_N_DENIED] = 8;
-	add_uid(&raw, 4100000002U, SW_ROW_UID)->n[SW_N_ALLOWED] = 9;
-	add_uid(&raw, SW_CANARY_UID, SW_ROW_UID)->n[SW_N_DENIED] = 1;
-	add_uid(&raw, 0, SW_ROW_KERNEL)->n[SW_N_DENIED] = 16;
-	add_uid(&raw, 0, SW_ROW_OVERFLOW)->n[SW_N_DENIED] = 4;
-	assert_int_equal(sw_stats_build(&raw, &s), 0);
-	text = metrics(&live, &s, 2);
-	for (size_t i = 0; i < ARRAY_SIZE(want); i++)
-		if (!strstr(text, want[i]))
-			fail_msg("no %s in\n%s", want[i], text);
-	assert_null(strstr(text, "4100000000"));	/* third */
-	assert_string_equal(text + strlen(text) - strlen("\n# EOF\n"), "\n# EOF\n");
-	sw_stats_free(&s);
-}
-
-static void test_metrics_nothing_in_force(void **state)
-{
-	struct sw_live live = {};
-	struct sw_stats s = {};
-	_cleanup_free_ char *text = metrics(&live, &s, 20);
-
-	(void)state;
-	assert_non_null(strstr(text, "\nsmtpwall_in_force 0\n# EOF\n"));
-	assert_null(strstr(text, "attempts"));
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -545,8 +474,6 @@ int main(void)
 		cmocka_unit_test(test_no_tables),
 		cmocka_unit_test(test_account_names),
 		cmocka_unit_test(test_home),
-		cmocka_unit_test(test_metrics),
-		cmocka_unit_test(test_metrics_nothing_in_force),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);
