@@ -8,20 +8,22 @@
 #include "names.h"
 #include "out.h"
 #include "report_setup.h"
+#include "runner.h"
 #include "setup.h"
 #include "util.h"
 
-enum { OPT_TOP = SW_OPT_OWN, OPT_TEXTFILE, OPT_NO_DOMAINS };
+enum { OPT_TOP = SW_OPT_OWN, OPT_TEXTFILE, OPT_INPUT, OPT_NO_DOMAINS };
 
 struct arguments {
 	uint32_t top;
 	const char *textfile;	/* NULL: standard output */
-	bool no_domains;
+	bool no_domains, input;
 };
 
 static const struct option own[] = {
 	{ "top", required_argument, NULL, OPT_TOP },
 	{ "textfile", required_argument, NULL, OPT_TEXTFILE },
+	{ "input", no_argument, NULL, OPT_INPUT },
 	{ "no-domains", no_argument, NULL, OPT_NO_DOMAINS },
 	{},
 };
@@ -34,7 +36,9 @@ static const char usage[] =
 	"                    up as uid=\"rest\" and domain=\"rest\"\n"
 	"  --no-domains      series by account only; the files of panels and web servers are not read\n"
 	"  --textfile FILE   write FILE instead, in one step, for the textfile collector of a node\n"
-	"                    exporter\n";
+	"                    exporter\n"
+	"  --input           take the text from standard input: what the monitor, which may not write\n"
+	"                    there, has made\n";
 
 static int take(int val, const char *arg, void *data)
 {
@@ -48,6 +52,9 @@ static int take(int val, const char *arg, void *data)
 	case OPT_TEXTFILE:
 		a->textfile = arg;
 		break;
+	case OPT_INPUT:
+		a->input = true;
+		break;
 	case OPT_NO_DOMAINS:
 		a->no_domains = true;
 		break;
@@ -55,12 +62,9 @@ static int take(int val, const char *arg, void *data)
 	return 0;
 }
 
-static int write_metrics(const struct sw_metrics *m, const char *textfile)
+/* `r`: whether there is a text. An exit status. */
+static int write_text(int r, const char *text, size_t len, const char *textfile)
 {
-	_cleanup_free_ char *text = NULL;
-	size_t len;
-	int r = sw_metrics_text(m, &text, &len);
-
 	if (!r && textfile)
 		r = sw_metrics_file(textfile, text, len);
 	else if (!r && fwrite(text, 1, len, stdout) != len)
@@ -71,6 +75,25 @@ static int write_metrics(const struct sw_metrics *m, const char *textfile)
 		return SW_EXIT_GOOD;
 	return log_err(SW_EXIT_KERNEL, "cannot write the metrics to %s: %s",
 		       textfile ?: "standard output", strerror(-r));
+}
+
+static int write_metrics(const struct sw_metrics *m, const char *textfile)
+{
+	_cleanup_free_ char *text = NULL;
+	size_t len;
+	int r = sw_metrics_text(m, &text, &len);
+
+	return write_text(r, text, len, textfile);
+}
+
+/* What the monitor has made, and no more of it than it may be. */
+static int copy_metrics(const char *textfile)
+{
+	_cleanup_free_ char *text = malloc(SW_RUN_MAX_PAYLOAD + 1);
+	size_t len = text ? fread(text, 1, SW_RUN_MAX_PAYLOAD + 1, stdin) : 0;
+	int r = !text ? -ENOMEM : ferror(stdin) ? -EIO : len > SW_RUN_MAX_PAYLOAD ? -E2BIG : 0;
+
+	return write_text(r, text, len, textfile);
 }
 
 /* What is in force was opened; what it counted is still to be read. */
@@ -105,6 +128,8 @@ int cmd_metrics(int argc, char **argv)
 		return r < 0 ? SW_EXIT_GOOD : r;
 	if (optind < argc)
 		return log_err(SW_EXIT_USAGE, "metrics takes no argument '%s'", argv[optind]);
+	if (a.input)
+		return copy_metrics(a.textfile);
 	r = sw_setup_live(&o, &live);
 	if (r)
 		return r;

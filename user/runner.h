@@ -18,10 +18,11 @@ enum sw_run_kind {
 	SW_RUN_REFRESH,		/* smtpwall apply --refresh */
 	SW_RUN_COMMAND,		/* the alert command; the payload is its standard input */
 	SW_RUN_MAIL,		/* sendmail -t -i; the payload is a whole message */
+	SW_RUN_TEXTFILE,	/* smtpwall metrics --textfile FILE --input; the payload is the text */
 	_SW_RUN_MAX,
 };
 
-#define SW_RUN_MAX_PAYLOAD	(256 * 1024)
+#define SW_RUN_MAX_PAYLOAD	(4 * 1024 * 1024)
 #define SW_RUN_MAX_PENDING	32	/* requests that were not answered yet */
 
 struct sw_runner_config {

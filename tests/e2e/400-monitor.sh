@@ -91,8 +91,21 @@ kill -HUP "$monitor"
 check "SIGHUP with an error: says where" within 30 log_has "smtpwall.conf:[0-9]*: "
 check "SIGHUP with an error: the policy stays" within 30 log_has "the policy that was in force stays"
 check "SIGHUP with an error: it still is" now_is .mode observe
-config ''
+mkdir -m 700 "$tmp/text"
+config "[metrics]
+listen = 127.0.0.1:9825
+textfile = $tmp/text/smtpwall.prom"
 run "$smtpwall" apply
+scrape() {
+	nsenter --net="/run/netns/swe2e$$" bash -c 'exec 3<>/dev/tcp/127.0.0.1/9825 &&
+		printf "GET /metrics HTTP/1.0\r\n\r\n" >&3 && cat <&3'
+}
+scraped() { [[ $(scrape) == *"$1"* ]]; }
+check "metrics: served" within 30 scraped "smtpwall_in_force 1"
+check "metrics: of the monitor, too" scraped "smtpwall_monitor_"
+check "metrics: a file in a directory of root's" within 30 grep -qs "smtpwall_in_force 1" \
+	"$tmp/text/smtpwall.prom"
+check "metrics: readable for all" is "$(stat -c %a "$tmp/text/smtpwall.prom")" 644
 
 within 30 has_worker
 old=$(worker)

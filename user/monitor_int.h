@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The worker of the monitor, one part a file: what it follows (monitor_follow.c), and what it shows
+ * (monitor_show.c). Nothing else includes this. */
+#ifndef SW_MONITOR_INT_H
+#define SW_MONITOR_INT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <systemd/sd-event.h>
+
+#include "control.h"
+#include "domains.h"
+#include "feed.h"
+#include "http.h"
+#include "live.h"
+#include "metrics.h"
+#include "monitor.h"
+#include "runner.h"
+
+struct sw_worker {
+	const struct sw_monitor_config *config;
+	const struct sw_policy *policy;
+	struct sw_live live;
+	struct sw_control *control;
+	uint32_t applied;		/* control->applied when we opened */
+	int lock_fd;			/* -1: another process reads the events */
+	struct sw_feed *feed;
+	struct sw_domains *domains;
+	struct sw_runner *runner;
+	struct sw_runner_config run;
+	const char **refresh_argv;
+	const char *textfile_argv[6];
+	sd_event *event;
+	int address_fd;
+	uint64_t second;		/* how many have passed */
+	uint64_t refresh_at;		/* in these */
+	bool refreshing, refresh_failed;
+	struct sw_http *http;
+	bool writing_textfile, textfile_failed;
+	struct sw_metrics_monitor health;
+};
+
+/* Ends the loop. */
+int sw_worker_finish(struct sw_worker *w, enum sw_monitor_end end);
+
+/* ---- monitor_follow.c: what has to be kept up to date ---- */
+
+/* Opens what it needs, as root. 0, or -errno after one error. */
+int sw_worker_follow_open(struct sw_worker *w);
+
+/* Begins, in the loop. 0 or -errno. */
+int sw_worker_follow_start(struct sw_worker *w);
+void sw_worker_follow_second(struct sw_worker *w);
+
+/* The runner has answered a request for a refresh. */
+void sw_worker_follow_answer(struct sw_worker *w, int status);
+
+/* ---- monitor_show.c: metrics ---- */
+
+/* Listens where the configuration says; what cannot be had is a warning. */
+void sw_worker_show_open(struct sw_worker *w);
+int sw_worker_show_start(struct sw_worker *w);
+void sw_worker_show_second(struct sw_worker *w);
+void sw_worker_show_answer(struct sw_worker *w, int status);
+
+#endif
