@@ -391,7 +391,8 @@ struct sw_control {
 	__u32 guardian;		/* the process that waits for the time; 0: not known */
 	__u32 applied;		/* the generation that came into force last: the monitor looks */
 	__u32 pad;
-	__u8  spare[3848];
+	__u64 instance;		/* random: tells these maps from any others; 0: not chosen yet */
+	__u8  spare[3840];
 };
 SW_ABI_SIZE(struct sw_control, 4096);
 

@@ -6,6 +6,7 @@
 #include "apply_int.h"
 #include "cgroup.h"
 #include "control.h"
+#include "history.h"
 #include "log.h"
 #include "rows.h"
 #include "usage.h"
@@ -142,6 +143,27 @@ static int pin_maps(const struct sw_session *s)
 	return 0;
 }
 
+/* New maps, after a boot or an off: limits go on where they were. Before the programs are attached,
+ * so that no window is counted in from 0 first. */
+static void restore_limits(const struct sw_target *t, const struct sw_session *s)
+{
+	static const enum sw_map_id needed[] = { SW_MAP_CONTROL, SW_MAP_USAGE, SW_MAP_DENIED };
+	struct sw_live l;
+	int r;
+
+	if (!t->state_dir || s->live.map_fd[SW_MAP_USAGE] >= 0 || s->live.map_fd[SW_MAP_DENIED] >= 0)
+		return;
+	sw_live_init(&l);
+	for (size_t i = 0; i < ARRAY_SIZE(needed); i++)
+		l.map_fd[needed[i]] = sw_kern_map_fd(&s->kern, needed[i]);	/* not ours to close */
+	r = sw_history_restore(t->state_dir, &l);
+	if (r > 0)
+		log_debug("%d windows of limits and temporary denies are back", r);
+	if (r < 0 && r != -ENOENT)
+		log_warn("cannot read %s/%s/%s, so limits and temporary denies begin anew: %s%s", t->state_dir,
+			 SW_HISTORY_DIR, SW_HISTORY_FILE, strerror(-r), sw_history_hint(r));
+}
+
 int sw_apply_prepare(const struct sw_target *t, struct sw_session *s)
 {
 	int r = open_cgroup(t, s);
@@ -182,6 +204,7 @@ int sw_apply_prepare(const struct sw_target *t, struct sw_session *s)
 			       r == -E2BIG ? ": a table is full; raise [tables] uids and start afresh "
 					     "with 'smtpwall off' and 'smtpwall apply'" : "");
 	}
+	restore_limits(t, s);
 	return 0;
 }
 

@@ -12,6 +12,7 @@ struct sw_target {
 	const char *pin_dir;
 	const char *cgroup;	/* NULL: the root of the v2 hierarchy */
 	const char *disable;	/* features forced off, or NULL */
+	const char *state_dir;	/* where windows of limits come from after a boot; NULL: nowhere */
 };
 
 /*

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include <errno.h>
+#include <stdbool.h>
 #include <sys/mman.h>
+#include <sys/random.h>
 #include <time.h>
 
 #include "control.h"
@@ -108,9 +110,32 @@ void sw_control_end_trial(int fd)
 	sw_control_unmap(c);
 }
 
+int sw_control_instance(int fd, uint64_t *ret)
+{
+	struct sw_control *c = sw_control_map(fd);
+	uint64_t fresh, none = 0;
+	int r = 0;
+
+	if (!c)
+		return -errno;
+	*ret = __atomic_load_n(&c->instance, __ATOMIC_SEQ_CST);
+	if (!*ret && getrandom(&fresh, sizeof(fresh), 0) != sizeof(fresh))
+		r = -EIO;
+	if (!*ret && !r) {
+		fresh |= 1;
+		if (!__atomic_compare_exchange_n(&c->instance, &none, fresh, false, __ATOMIC_SEQ_CST,
+						 __ATOMIC_SEQ_CST))
+			fresh = none;	/* somebody else was first */
+		*ret = fresh;
+	}
+	sw_control_unmap(c);
+	return r;
+}
+
 int sw_control_write(int fd)
 {
 	struct sw_control *c = sw_control_map(fd);
+	uint64_t instance;
 
 	if (!c)
 		return -errno;
@@ -118,5 +143,5 @@ int sw_control_write(int fd)
 	c->event_interval = EVENT_INTERVAL;
 	c->event_burst = EVENT_BURST;
 	sw_control_unmap(c);
-	return 0;
+	return sw_control_instance(fd, &instance);
 }

@@ -18,6 +18,10 @@ int sw_control_write(int fd);
 /* Another generation is in force. */
 void sw_control_set_applied(int fd, uint32_t generation);
 
+/* The number that tells the maps beside this one from those of another boot, or before an off; it
+ * is chosen by whoever asks first. 0 or -errno. */
+int sw_control_instance(int fd, uint64_t *ret);
+
 /* No policy is on trial any more. */
 void sw_control_end_trial(int fd);
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What the kernel counted, by the hour, in the state directory: history.db, an SQLite database
+ * What the kernel counted, by the hour, in the state directory: history/history.db, an SQLite database
  * in WAL mode. The kernel's counters stay the truth; the database holds what was read of them,
  * up to a baseline that is written in the same transaction. So nothing is counted twice and
  * nothing that was committed is lost, whenever the writer dies.
@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 #include <time.h>
 
 #include "domains.h"
@@ -19,9 +20,14 @@
 #include "report.h"
 #include "stats.h"
 
-#define SW_HISTORY_FILE "history.db"
+#define SW_HISTORY_DIR	"history"	/* in the state directory */
+#define SW_HISTORY_FILE	"history.db"	/* in there, and beside it what SQLite needs: -wal and -shm */
 
 struct sw_history;
+
+/* What to do about an error of the functions below, to be put behind its text: begins with "; ".
+ * Never NULL. */
+const char *sw_history_hint(int r);
 
 struct sw_history_limits {
 	uint32_t days;		/* counters older than that are forgotten; 0: nothing is kept */
@@ -29,9 +35,20 @@ struct sw_history_limits {
 };
 
 /*
- * Opens or makes `state_dir`/history.db for writing, migrates an older schema. 0; -ENOTSUP: a
- * newer version wrote it; -EROFS, -ENOSPC, other -errno. One writer at a time: -EBUSY. `ret` is
- * written on success only; close it with sw_history_close().
+ * As root, before privilege is given up: makes the state directory, which the group `gid` may then
+ * pass through but not list, and in it the directory of the history, 0750, `uid`'s and `gid`'s, with
+ * what root may have written there so far. SQLite makes and removes files beside the database at any
+ * time, so the directory has to be the writer's; nothing else of the state directory is.
+ * 0; -EPERM: others own one of them or may write to it; other -errno.
+ */
+int sw_history_prepare(const char *state_dir, uid_t uid, gid_t gid);
+
+/*
+ * Opens or makes the database for writing, as the user that goes on writing, and migrates an older
+ * one. 0; -EBUSY: another writer has it; -ENOTSUP: a newer version wrote it; -EBADMSG: it is no
+ * database of ours, or broken; -EPERM: others could have made it; -EROFS, -ENOSPC, other -errno.
+ * What cannot be opened now can be tried again later: the kernel goes on counting. `ret` is written
+ * on success only; close it with sw_history_close().
  */
 int sw_history_open(const char *state_dir, const struct sw_history_limits *limits,
 		    struct sw_history **ret);
@@ -45,9 +62,17 @@ void sw_history_close(struct sw_history *h);
 int sw_history_roll(struct sw_history *h, const struct sw_live *l, const struct sw_stats *s,
 		    struct sw_domains *d);
 
-/* Keeps an event; written with the next flush or roll. 0 or -ENOMEM. */
+/*
+ * Keeps a copy of an event; written with the next flush or roll. 0; -ENOMEM; -ENOBUFS: the many that
+ * wait could not be written either, and this one is lost.
+ */
 int sw_history_event(struct sw_history *h, const struct sw_event_view *v);
+
+/* Writes them. 0, or -errno and they go on waiting. */
 int sw_history_flush(struct sw_history *h);
+
+/* How many events were lost like that. */
+uint64_t sw_history_dropped(const struct sw_history *h);
 
 /* Forgets what is too old, a bounded amount of work: call it now and then. 0 or -errno. */
 int sw_history_trim(struct sw_history *h, time_t now);
@@ -58,9 +83,9 @@ int sw_history_averages(struct sw_history *h, unsigned int days, time_t now,
 			int (*fn)(void *data, uint32_t uid, const double n[_SW_N_MAX]), void *data);
 
 /*
- * Puts windows and temporary denies that the database knows back into a kernel that has none yet
- * (after a boot). Windows that have passed are left out. The number of rows, or -errno; -ENOENT:
- * there is no database.
+ * Puts windows and temporary denies that the database has back into a kernel that has none yet: its
+ * maps were made anew. What has passed or run out meanwhile is left out. `l` needs the maps of
+ * control, usage and denies. The number of rows, or -errno; -ENOENT: there is no database.
  */
 int sw_history_restore(const char *state_dir, const struct sw_live *l);
 

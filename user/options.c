@@ -77,6 +77,7 @@ static void defaults(struct sw_options *o)
 		.state_dir = from_env("SMTPWALL_STATE_DIR", STATE_DIR_DEFAULT),
 		.color = isatty(STDOUT_FILENO) && !(no_color && *no_color),
 	};
+	o->target.state_dir = o->state_dir;
 }
 
 static int take_common(const char *command, int c, struct sw_options *o)
@@ -93,7 +94,7 @@ static int take_common(const char *command, int c, struct sw_options *o)
 		o->target.pin_dir = optarg;
 		return 0;
 	case OPT_STATE_DIR:
-		o->state_dir = optarg;
+		o->state_dir = o->target.state_dir = optarg;
 		return 0;
 	case OPT_FORMAT:
 		return parse_format(command, optarg, &o->format);
