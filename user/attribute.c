@@ -61,13 +61,20 @@ static bool by_directory(const struct question *k, struct sw_attribution *a)
 	return domain != NULL;
 }
 
+/* A PHP script can set its title by one call. For a UID that sites share the name of the program
+ * has to agree with it, or any of them could name any other. */
+static bool is_believed(const struct question *k)
+{
+	return k->owner || sw_attribute_agrees(k->q->argv, k->q->argv_len, k->q->comm);
+}
+
 static bool by_pool(const struct question *k, struct sw_attribution *a)
 {
 	const struct sw_domain *domain;
 	char name[SW_ARGV_LEN + 1];
 	size_t len = k->q->argv_len;
 
-	if (len <= strlen(POOL) || memcmp(k->q->argv, POOL, strlen(POOL)) != 0)
+	if (len <= strlen(POOL) || memcmp(k->q->argv, POOL, strlen(POOL)) != 0 || !is_believed(k))
 		return false;
 	len -= strlen(POOL);
 	snprintf(name, sizeof(name), "%.*s", (int)len, k->q->argv + strlen(POOL));
@@ -126,7 +133,7 @@ static bool by_script(const struct question *k, struct sw_attribution *a)
 	char path[PATH_MAX];
 	bool cut;
 
-	if (!k->q->argv_len || !sw_attribute_script(k->q->argv, k->q->argv_len, k->script,
+	if (!k->q->argv_len || !is_believed(k) || !sw_attribute_script(k->q->argv, k->q->argv_len, k->script,
 						    k->q->directory, path, sizeof(path), &cut))
 		return false;
 	domain = find_script(k, path);

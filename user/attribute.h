@@ -5,7 +5,7 @@
  * Facts and guesses are kept apart by `source`. The kernel vouches for the UID and the directory;
  * the process title is written by the caller, who may name somebody else's site in it: it is
  * asked only where the directory says nothing, and never gives a domain of another account,
- * except for a UID that many sites share.
+ * except for a UID that many sites share; then the program has to be called what the title says.
  */
 #ifndef SW_ATTRIBUTE_H
 #define SW_ATTRIBUTE_H
@@ -24,7 +24,7 @@ struct sw_attribute_query {
 					 * NULL: not known */
 	const char *argv;		/* as the kernel has it: NUL between arguments */
 	size_t argv_len;
-	const char *comm;		/* up to SW_COMM_LEN bytes; only for `script` */
+	const char *comm;		/* what the program is called, up to SW_COMM_LEN bytes */
 };
 
 struct sw_attribution {
@@ -64,5 +64,9 @@ const char *sw_attribute_in_jail(const char *path);
  * is missing. Relative ones are taken from `directory` (may be NULL). False: it says nothing. */
 bool sw_attribute_script(const char *title, size_t len, const char *script, const char *directory,
 			 char *ret, size_t size, bool *cut);
+
+/* Whether a program called `comm` (up to SW_COMM_LEN bytes, may be NULL) can have the title. What
+ * an interpreter was told to run is taken as it is: more than one call is needed to change it. */
+bool sw_attribute_agrees(const char *title, size_t len, const char *comm);
 
 #endif

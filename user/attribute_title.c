@@ -130,3 +130,35 @@ bool sw_attribute_script(const char *title, size_t len, const char *script, cons
 	return directory && *directory == '/' && (script != copy || strchr(script, '/')) &&
 	       join(directory, script, ret, size);
 }
+
+/* The kernel keeps what fits of a program's name. */
+static bool is_called(const char *comm, const char *name)
+{
+	size_t len = strnlen(comm, SW_COMM_LEN);
+
+	return len == strnlen(name, SW_COMM_LEN - 1) && !memcmp(comm, name, len);
+}
+
+bool sw_attribute_agrees(const char *title, size_t len, const char *comm)
+{
+	static const char *const workers[] = { LSPHP, "php-fpm: " };
+	char first[SW_ARGV_LEN + 1];
+	const char *base;
+
+	if (!comm)
+		return false;
+	for (size_t i = 0; i < ARRAY_SIZE(workers); i++) {
+		size_t n = strlen(workers[i]);
+
+		/* lsphp, lsphp82; php-fpm, php-fpm8.2 */
+		if (len >= n && !memcmp(title, workers[i], n))
+			return !strncmp(comm, workers[i], strcspn(workers[i], ":"));
+	}
+	while (len && !title[len - 1])	/* the rest of where the command line was */
+		len--;
+	snprintf(first, sizeof(first), "%.*s", (int)len, title);
+	if (strlen(first) < len)
+		return true;
+	base = strrchr(first, '/');
+	return is_called(comm, base ? base + 1 : first);
+}

@@ -15,13 +15,20 @@ struct row {
 
 static struct sw_domains *d;
 
-static int ask(uint32_t uid, enum sw_row row, const char *directory, const char *argv,
-	       struct sw_attribution *ret)
+static const char *usual_comm(const char *argv)
+{
+	if (argv && !strncmp(argv, "php-fpm:", 8))
+		return "php-fpm8.2";
+	return argv && !strncmp(argv, "lsphp:", 6) ? "lsphp" : "comm";
+}
+
+static int ask_called(const char *comm, uint32_t uid, enum sw_row row, const char *directory,
+		      const char *argv, struct sw_attribution *ret)
 {
 	char bytes[1024];
 	struct sw_attribute_query q = {
 		.uid = uid, .row = row, .directory = directory, .argv = bytes,
-		.argv_len = argv ? strlen(argv) : 0, .comm = "comm",
+		.argv_len = argv ? strlen(argv) : 0, .comm = comm,
 	};
 
 	snprintf(bytes, sizeof(bytes), "%s", argv ?: "");
@@ -30,21 +37,29 @@ static int ask(uint32_t uid, enum sw_row row, const char *directory, const char 
 	return sw_attribute(d, &q, ret);
 }
 
+static int ask(uint32_t uid, enum sw_row row, const char *directory, const char *argv,
+	       struct sw_attribution *ret)
+{
+	return ask_called(usual_comm(argv), uid, row, directory, argv, ret);
+}
+
+static void check_row(const struct row *r, size_t i, const char *comm)
+{
+	struct sw_attribution a;
+
+	assert_int_equal(ask_called(comm, r->uid, SW_ROW_UID, r->directory, r->argv, &a), 0);
+	if (strcmp(a.domain ?: "-", r->domain ?: "-") != 0 || strcmp(a.source, r->source) != 0 ||
+	    a.others != r->others || strcmp(a.account ?: "-", r->account ?: "-") != 0)
+		fail_msg("row %zu (%u, %s, %s): %s from %s, %u others, of %s", i, r->uid,
+			 r->directory, r->argv, a.domain, a.source, a.others, a.account);
+	assert_ptr_equal(a.directory, r->directory);
+	sw_attribution_free(&a);
+}
+
 static void check_rows(const struct row *rows, size_t n)
 {
-	for (size_t i = 0; i < n; i++) {
-		const struct row *r = &rows[i];
-		struct sw_attribution a;
-
-		assert_int_equal(ask(r->uid, SW_ROW_UID, r->directory, r->argv, &a), 0);
-		if (strcmp(a.domain ?: "-", r->domain ?: "-") != 0 ||
-		    strcmp(a.source, r->source) != 0 || a.others != r->others ||
-		    strcmp(a.account ?: "-", r->account ?: "-") != 0)
-			fail_msg("row %zu (%u, %s, %s): %s from %s, %u others, of %s", i, r->uid,
-				 r->directory, r->argv, a.domain, a.source, a.others, a.account);
-		assert_ptr_equal(a.directory, r->directory);
-		sw_attribution_free(&a);
-	}
+	for (size_t i = 0; i < n; i++)
+		check_row(&rows[i], i, usual_comm(rows[i].argv));
 }
 
 static void put_cpanel(void)
@@ -182,6 +197,43 @@ static void test_title(void **state)
 
 	(void)state;
 	check_rows(rows, ARRAY_SIZE(rows));
+}
+
+/* cli_set_process_title() changes the title alone: where sites share a UID none can name another. */
+static void test_lies(void **state)
+{
+	static const char lsphp[] = "lsphp:/home/bob/public_html/x.php";
+	static const char path[] = "/home/bob/public_html/x.php";
+	static const char padded[] = "/home/bob/public_html/x.php||";
+	static const char long_path[] = "/home/bob/public_html/a-name-much-too-long";
+	static const struct {
+		struct row row;
+		const char *comm;
+	} rows[] = {
+		{ { 33, "/tmp", lsphp, NULL, "none", 0, NULL }, "php" },
+		{ { 33, "/tmp", lsphp, NULL, "none", 0, NULL }, "lsph" },
+		{ { 33, "/tmp", lsphp, NULL, "none", 0, NULL }, "" },
+		{ { 33, "/tmp", lsphp, "bob.example", "process-title", 0, "bob" }, "lsphp82" },
+		{ { 33, "/tmp", "php-fpm: pool www", NULL, "none", 0, NULL }, "php" },
+		{ { 33, "/tmp", "php-fpm: pool www", "shared.example", "pool-name", 0, NULL },
+		  "php-fpm" },
+		{ { 33, "/tmp", path, NULL, "none", 0, NULL }, "php" },
+		{ { 33, "/tmp", path, "bob.example", "process-title", 0, "bob" }, "x.php" },
+		{ { 33, "/tmp", path, NULL, "none", 0, NULL }, "x.ph" },
+		{ { 33, "/tmp", padded, NULL, "none", 0, NULL }, "php" },
+		{ { 33, "/tmp", long_path, "bob.example", "process-title", 0, "bob" },
+		  "a-name-much-too" },
+		{ { 33, "/tmp", long_path, NULL, "none", 0, NULL }, "a-name" },
+		/* What is its own an account may pretend to run. */
+		{ { 1001, "/tmp", "lsphp:/home/alice/shop/x.php", "shop.example", "process-title", 2,
+		    "alice" }, "php" },
+		{ { 1001, "/tmp", "php-fpm: pool shop_example", "shop.example", "pool-name", 2,
+		    "alice" }, "php" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+		check_row(&rows[i].row, i, rows[i].comm);
 }
 
 static void test_account(void **state)
@@ -385,6 +437,7 @@ int main(void)
 		TEST(test_foreign_directory),
 		TEST(test_pool),
 		TEST(test_title),
+		TEST(test_lies),
 		TEST(test_account),
 		TEST(test_cut),
 		TEST(test_jails),
