@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The worker of the monitor, one part a file: what it follows (monitor_follow.c), and what it shows
- * (monitor_show.c). Nothing else includes this. */
+ * (monitor_show.c) and remembers (monitor_record.c). Nothing else includes this. */
 #ifndef SW_MONITOR_INT_H
 #define SW_MONITOR_INT_H
 
@@ -11,6 +11,7 @@
 #include "control.h"
 #include "domains.h"
 #include "feed.h"
+#include "history.h"
 #include "http.h"
 #include "live.h"
 #include "metrics.h"
@@ -38,6 +39,9 @@ struct sw_worker {
 	struct sw_http *http;
 	bool writing_textfile, textfile_failed;
 	struct sw_metrics_monitor health;
+	struct sw_history *history;	/* NULL: none wanted, or it cannot be written now */
+	int record_error;		/* what was said last; 0: it works */
+	uint64_t roll_at;		/* in seconds */
 };
 
 /* Ends the loop. */
@@ -54,6 +58,19 @@ void sw_worker_follow_second(struct sw_worker *w);
 
 /* The runner has answered a request for a refresh. */
 void sw_worker_follow_answer(struct sw_worker *w, int status);
+
+/* ---- monitor_record.c: the history ---- */
+
+/* As root: makes room for it. What goes wrong is a warning, here and later. */
+void sw_worker_record_open(struct sw_worker *w);
+
+/* As the user that writes it. */
+void sw_worker_record_start(struct sw_worker *w);
+void sw_worker_record_event(struct sw_worker *w, const struct sw_event_view *v);
+void sw_worker_record_second(struct sw_worker *w);
+
+/* Writes what is not written yet. */
+void sw_worker_record_close(struct sw_worker *w);
 
 /* ---- monitor_show.c: metrics ---- */
 

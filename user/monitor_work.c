@@ -29,6 +29,7 @@ static int take_event(void *data, const struct sw_event *e)
 	w->health.events++;
 	if (sw_event_view(e, w->live.map_fd[SW_MAP_CGROUPS], w->domains, &v) < 0)
 		return 0;
+	sw_worker_record_event(w, &v);
 	sw_event_view_free(&v);
 	return 0;
 }
@@ -100,6 +101,7 @@ static int on_second(sd_event_source *s, uint64_t now, void *data)
 	if (!w->feed)
 		open_feed(w);
 	sw_worker_follow_second(w);
+	sw_worker_record_second(w);
 	sw_worker_show_second(w);
 	r = sd_event_source_set_time_relative(s, USEC_PER_SEC);
 	return r < 0 ? r : sd_event_source_set_enabled(s, SD_EVENT_ONESHOT);
@@ -140,6 +142,7 @@ static int start_loop(struct sw_worker *w)
 		r = sw_worker_follow_start(w);
 	if (r >= 0)
 		r = sw_worker_show_start(w);
+	sw_worker_record_start(w);
 	unsetenv("WATCHDOG_PID");	/* it names the supervisor */
 	if (r >= 0)
 		r = sd_event_set_watchdog(w->event, true);
@@ -195,13 +198,18 @@ static int open_all(struct sw_worker *w)
 	if (r < 0)
 		log_warn("cannot find out which domains there are: %s", strerror(-r));
 	r = sw_worker_follow_open(w);
-	if (!r)
+	if (!r) {
+		sw_worker_record_open(w);
 		sw_worker_show_open(w);
+	}
 	return r;
 }
 
 static void close_all(struct sw_worker *w)
 {
+	if (w->feed)
+		(void)sw_feed_drain(w->feed);
+	sw_worker_record_close(w);
 	sw_http_free(w->http);
 	sw_feed_free(w->feed);
 	sw_closep(&w->lock_fd);
