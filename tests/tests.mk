@@ -61,6 +61,7 @@ lint: $(TIDY_C:%=$(O)/lint/%.tidy) $(O)/lint/cppcheck
 	$(Q)shellcheck -x $(SHELLS)
 	$(Q)mandoc -T lint -W warning $(MEN)
 	$(Q)scripts/bans
+	$(Q)scripts/check-references
 	@echo "ok 1 - lint"
 
 $(O)/lint/%.tidy: % .clang-tidy $(SKELS)
