@@ -187,6 +187,7 @@ static void show_json(const struct sw_status *s)
 				     s->stats.origin_overflow));
 	add_count(o, "raw_sockets_denied", s->stats.counters[SW_CTR_RAW_DENIED]);
 	json_object_object_add(o, "conflicts", texts(&s->conflicts));
+	json_object_object_add(o, "monitor", sw_status_monitor_json(s));
 	printf("%s\n", json_object_to_json_string_ext(o, JSON_C_TO_STRING_PRETTY |
 						      JSON_C_TO_STRING_NOSLASHESCAPE));
 	json_object_put(o);
@@ -319,6 +320,7 @@ static void show_table(const struct sw_status *s, bool color)
 		show_limits(s);
 		show_losses(s);
 	}
+	sw_status_monitor_print(s);
 	show_features(&s->features);
 	for (size_t i = 0; i < s->conflicts.n; i++)
 		printf("conflict    %s\n", s->conflicts.item[i]);

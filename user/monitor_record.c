@@ -32,8 +32,7 @@ static void note(struct sw_worker *w, int r)
 
 void sw_worker_record_open(struct sw_worker *w)
 {
-	if (wanted(w))
-		note(w, sw_history_prepare(w->config->o->state_dir, w->config->uid, w->config->gid));
+	note(w, sw_history_prepare(w->config->o->state_dir, w->config->uid, w->config->gid));
 }
 
 static void open_history(struct sw_worker *w)

@@ -4,6 +4,7 @@
 
 #include "log.h"
 #include "monitor_int.h"
+#include "monitor_state.h"
 #include "stats.h"
 #include "util.h"
 
@@ -73,8 +74,27 @@ static int write_textfile(struct sw_worker *w)
 	return r < 0 ? r : sw_runner_ask(w->runner, SW_RUN_TEXTFILE, text, len, &id);
 }
 
+/* For status, which is told once when it cannot be told. */
+static void write_state(struct sw_worker *w)
+{
+	struct sw_monitor_state s = { .pid = getpid(), .updated = time(NULL), .health = w->health };
+
+	if (w->record_error)
+		snprintf(s.error, sizeof(s.error), "the history cannot be written: %s",
+			 strerror(-w->record_error));
+	else if (w->refresh_failed)
+		snprintf(s.error, sizeof(s.error), "the policy in force cannot be brought up to date: "
+			 "'smtpwall apply --refresh' says why");
+	else if (w->textfile_failed)
+		snprintf(s.error, sizeof(s.error), "the metrics cannot be written to %s",
+			 w->policy->metrics_textfile);
+	(void)sw_monitor_state_write(w->config->o->state_dir, &s);
+}
+
 void sw_worker_show_second(struct sw_worker *w)
 {
+	if (w->second % SW_MONITOR_STATE_EVERY == 1)
+		write_state(w);
 	if (!w->policy->metrics_textfile || w->writing_textfile || w->second % TEXTFILE_S != 1)
 		return;
 	w->writing_textfile = write_textfile(w) == 0;

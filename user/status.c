@@ -234,6 +234,7 @@ int sw_status_read(const struct sw_options *o, struct sw_status *ret)
 	if (r < 0 && r != -ENOENT)
 		sw_texts_add(&s.health.problems, "the counters cannot be read: %s", strerror(-r));
 	judge_tables(&s);
+	s.has_monitor = sw_monitor_state_read(o->state_dir, &s.monitor) == 0;
 	sw_conflicts_find("", &s.conflicts);
 	if (s.live.settings.n_ports)
 		sw_conflicts_rules(s.live.settings.ports, s.live.settings.n_ports, &s.conflicts);

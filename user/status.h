@@ -5,6 +5,7 @@
 
 #include "health.h"
 #include "log.h"
+#include "monitor_state.h"
 #include "options.h"
 #include "policy.h"
 #include "probe.h"
@@ -31,6 +32,8 @@ struct sw_status {
 	struct sw_usage server;	/* how much of the whole server's limit is used */
 	struct sw_denied_row *denied;	/* temporary denies */
 	size_t n_denied;
+	bool has_monitor;	/* it ran here, and says so in `monitor` */
+	struct sw_monitor_state monitor;
 	uint64_t revert_s;	/* the policy takes itself back in so many seconds; 0: it stays */
 };
 
@@ -38,5 +41,9 @@ struct sw_status {
  * logged. An unhealthy state is no error: it is in ret->health. */
 int sw_status_read(const struct sw_options *o, struct sw_status *ret);
 void sw_status_free(struct sw_status *s);
+
+/* Of the daemon: an object that the caller owns, or NULL; lines of the table. */
+struct json_object *sw_status_monitor_json(const struct sw_status *s);
+void sw_status_monitor_print(const struct sw_status *s);
 
 #endif

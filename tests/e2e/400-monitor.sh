@@ -107,6 +107,10 @@ check "metrics: a file in a directory of root's" within 30 grep -qs "smtpwall_in
 	"$tmp/text/smtpwall.prom"
 check "metrics: readable for all" is "$(stat -c %a "$tmp/text/smtpwall.prom")" 644
 
+check "status: says that it runs" within 30 now_is .monitor.running true
+check "status: up to when the history goes" within 30 now_is '.monitor.recorded == null' false
+check "status: nothing is wrong" now_is .monitor.error null
+
 within 30 has_worker
 old=$(worker)
 kill -KILL "$old"
