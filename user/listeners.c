@@ -178,7 +178,7 @@ static int scan_process(struct search *s, DIR *proc, const char *name)
 	const struct dirent *d;
 	struct socket *found;
 	DIR *dir;
-	int fd, r = 0;
+	int fd, r;
 
 	if (sw_id_parse(name, &pid) < 0)
 		return 0;
@@ -187,10 +187,12 @@ static int scan_process(struct search *s, DIR *proc, const char *name)
 	if (fd < 0)
 		return 0;
 	dir = fdopendir(fd);
-	if (!dir) {
+	if (!dir) {	/* it looks at the directory, which ends with the process */
+		r = errno == ENOMEM ? -ENOMEM : 0;
 		close(fd);
-		return -errno;
+		return r;
 	}
+	r = 0;
 	while (r == 0 && (d = readdir(dir))) {
 		found = socket_of_link(s, dirfd(dir), d->d_name);
 		if (!found)

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include <arpa/inet.h>
+#include <dirent.h>
+#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -16,6 +18,19 @@
 
 #include "mta.h"
 #include "util.h"
+
+static int fail_with;	/* what fdopendir(3) fails with; 0: it works */
+
+/* In place of the C library's: a process can end between any two system calls. */
+DIR *fdopendir(int fd)
+{
+	DIR *(*real)(int) = (DIR *(*)(int))dlsym(RTLD_NEXT, "fdopendir");
+
+	if (!fail_with)
+		return real(fd);
+	errno = fail_with;
+	return NULL;
+}
 
 /* A socket of this process on `port` (0: any free one) of the loopback; skips without IPv6. */
 static int open_socket(int family, bool listening, unsigned int *port)
@@ -250,6 +265,30 @@ static void test_deleted_program(void **state)
 	sw_listeners_free(&l);
 }
 
+/* Processes that end meanwhile are passed over; what they listened on is still a listener. */
+static void test_processes_end(void **state)
+{
+	static const int errors[] = { ENOENT, ESRCH, EACCES };
+	struct sw_listener_list l;
+	unsigned int port = 0;
+	int fd = open_socket(AF_INET, true, &port);
+
+	(void)state;
+	assert_true(fd >= 0);
+	for (size_t i = 0; i < ARRAY_SIZE(errors); i++) {
+		fail_with = errors[i];
+		assert_int_equal(sw_listeners_find(port, &l), 0);
+		fail_with = 0;
+		assert_int_equal(l.n, 1);
+		assert_int_equal(l.item[0].pid, 0);
+		sw_listeners_free(&l);
+	}
+	fail_with = ENOMEM;
+	assert_int_equal(sw_listeners_find(port, &l), -ENOMEM);
+	fail_with = 0;
+	close(fd);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -259,6 +298,7 @@ int main(void)
 		cmocka_unit_test(test_no_process),
 		cmocka_unit_test(test_effective_uid),
 		cmocka_unit_test(test_deleted_program),
+		cmocka_unit_test(test_processes_end),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);
