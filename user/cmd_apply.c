@@ -104,7 +104,7 @@ static bool is_on_trial(const struct sw_live *l)
 static int refresh_with(const struct sw_options *o, const struct sw_settings *s)
 {
 	struct sw_policy p;
-	int r = sw_setup_policy(o, s->forced, &p);
+	int r = sw_setup_policy(o, s->forced, true, &p);
 
 	if (r < 0)
 		return sw_exit_status(r);
@@ -162,7 +162,7 @@ int cmd_apply(int argc, char **argv)
 		return confirm(&o);
 	if (f.refresh)
 		return refresh(&o);
-	r = sw_setup_policy(&o, f.force, &p);
+	r = sw_setup_policy(&o, f.force, !f.check, &p);
 	if (r < 0)
 		return sw_exit_status(r);
 	if (f.check) {

@@ -173,7 +173,7 @@ static int ask_file(const struct sw_options *o, const struct sw_query *q, struct
 	int r;
 
 	sw_log_max = SW_LOG_ERROR;	/* whether enforcing is safe is not the question here */
-	r = sw_setup_policy(o, true, &p);
+	r = sw_setup_policy(o, true, false, &p);
 	if (r < 0)
 		return sw_exit_status(r);
 	if (sw_locals_read(&local) < 0)

@@ -247,7 +247,7 @@ int cmd_run(int argc, char **argv)
 		return r < 0 ? SW_EXIT_GOOD : r;
 	if (optind < argc)
 		return log_err(SW_EXIT_USAGE, "run takes no argument '%s'", argv[optind]);
-	r = sw_setup_policy(&o, f.force || f.observe, &p);
+	r = sw_setup_policy(&o, f.force || f.observe, true, &p);
 	if (r < 0)
 		return sw_exit_status(r);
 	if (f.observe)

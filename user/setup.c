@@ -68,9 +68,9 @@ static int use_addresses(struct sw_policy *p, size_t i, const struct sw_resolved
 	return sw_policy_set_addresses(p, i, (const uint8_t (*)[16])a->addrs.item, a->addrs.n);
 }
 
-static int resolve_hosts(const struct sw_options *o, struct sw_policy *p)
+static int resolve_hosts(const struct sw_options *o, bool remember, struct sw_policy *p)
 {
-	const struct sw_resolver how = { .state_dir = o->state_dir, .remember = geteuid() == 0 };
+	const struct sw_resolver how = { .state_dir = o->state_dir, .remember = remember };
 	_cleanup_free_ const char **name = calloc(p->n_rules + 1, sizeof(*name));
 	struct sw_resolved_list found = {};
 	size_t n = 0;
@@ -135,7 +135,7 @@ static int spare_mta(struct sw_policy *p, bool force)
 	return r;
 }
 
-int sw_setup_policy(const struct sw_options *o, bool force, struct sw_policy *ret)
+int sw_setup_policy(const struct sw_options *o, bool force, bool remember, struct sw_policy *ret)
 {
 	struct sw_policy p;
 	int r;
@@ -146,7 +146,7 @@ int sw_setup_policy(const struct sw_options *o, bool force, struct sw_policy *re
 	p.forced = force;
 	r = spare_mta(&p, force);
 	if (!r)
-		r = resolve_hosts(o, &p);
+		r = resolve_hosts(o, remember && geteuid() == 0, &p);
 	if (!r && !sw_policy_find(&p, SW_KIND_UID, 0))
 		log_warn("root is not exempt: mail servers that deliver as root, and root's own mail, are "
 			 "denied; write 'users = root ...' under [exempt] unless that is meant");

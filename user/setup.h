@@ -12,9 +12,10 @@
 /*
  * Reads the configuration, adds the delivery users of the mail servers of this machine, and
  * makes sure that enforcing would not cut one of them off. With `force` the last is a warning.
- * All errors are logged. 0 and `ret` (to be freed), or -errno.
+ * With `remember` root keeps addresses of host names in the state directory: for a policy that is
+ * meant to come into force. All errors are logged. 0 and `ret` (to be freed), or -errno.
  */
-int sw_setup_policy(const struct sw_options *o, bool force, struct sw_policy *ret);
+int sw_setup_policy(const struct sw_options *o, bool force, bool remember, struct sw_policy *ret);
 
 /*
  * Opens what is in force on the target, for commands that only look. SW_EXIT_GOOD and `ret` (to

@@ -121,8 +121,16 @@ fails "apply without a required feature" 3 "ring_buffer"
 SMTPWALL_DISABLE=warp_drive run "$smtpwall" apply
 fails "apply with an unknown feature" 2 "warp_drive"
 check "still the same generation" is "$(generation)" "$generation"
+config '[allow]
+rule = any to localhost port 25'
+run "$smtpwall" apply --check
+check "apply --check with a host name" exits 0
+run "$smtpwall" explain --config "$conf" --uid 61009 --dest 127.0.0.2 --port 25
+check "explain with a host name" exits 0
+check "neither remembers its addresses" eval '[[ ! -e $SMTPWALL_STATE_DIR ]]'
 run "$smtpwall" apply
 check "the good file is applied" exits 0
+check "its addresses are remembered" eval '[[ -s $SMTPWALL_STATE_DIR/names ]]'
 check "the next generation" is "$(generation)" $((generation + 1))
 printf '[exempt]\nusers = 61001\nmta = none\n' >"$tmp/no-root"
 run "$smtpwall" apply --check --config "$tmp/no-root"
