@@ -10,6 +10,7 @@
 #include "names.h"
 #include "options.h"
 #include "out.h"
+#include "report_setup.h"
 #include "util.h"
 
 enum { OPT_ROOT = SW_OPT_OWN, OPT_SOURCES };
@@ -26,9 +27,10 @@ static const char usage[] =
 	"by. Without an argument: what each source gave, with the lines that could not be read.\n"
 	"Exit status 1: nothing is known about it.\n\n"
 	"  --root DIR        look at the machine below DIR\n"
-	"  --sources LIST    auto (default: what is found here), or of: cpanel directadmin plesk\n"
+	"  --sources LIST    auto (what is found here), or of: cpanel directadmin plesk\n"
 	"                    hestia virtualmin ispconfig cyberpanel cloudpanel apache nginx\n"
-	"                    php-fpm home\n\n"
+	"                    php-fpm home\n"
+	"Without either: what [domains] of the configuration says.\n\n"
 	"Columns of tsv (no header) and csv, names of json:\n"
 	"  uid user domain source directory kind\n"
 	"without an argument:\n"
@@ -357,6 +359,28 @@ static int answer(struct sw_domains *d, const char *what, const struct sw_option
 	return r < 0 ? log_err(SW_EXIT_KERNEL, "cannot answer: %s", strerror(-r)) : SW_EXIT_GOOD;
 }
 
+/* Where to look is on the command line, or else in the configuration, as for reports. */
+static int open_domains(const struct sw_options *o, const struct sw_domains_config *c,
+			struct sw_domains **ret)
+{
+	struct sw_domains *d = NULL;
+	int r;
+
+	if (!c->root && !c->sources)
+		return sw_report_domains(o, ret);
+	r = sw_domains_new(c, &d);
+	if (r < 0)
+		return log_err(SW_EXIT_USAGE, "cannot use the root directory '%s': %s", c->root,
+			       strerror(-r));
+	r = sw_domains_refresh(d);
+	if (r < 0) {
+		sw_domains_free(d);
+		return log_err(SW_EXIT_KERNEL, "cannot read the sources: %s", strerror(-r));
+	}
+	*ret = d;
+	return SW_EXIT_GOOD;
+}
+
 int cmd_domains(int argc, char **argv)
 {
 	struct sw_domains_config c = {};
@@ -370,17 +394,13 @@ int cmd_domains(int argc, char **argv)
 	if (argc - optind > 1)
 		return log_err(SW_EXIT_USAGE, "domains takes one argument, not also '%s'",
 			       argv[optind + 1]);
-	r = sw_domains_new(&c, &d);
-	if (r < 0)
-		return log_err(SW_EXIT_USAGE, "cannot use the root directory '%s': %s", c.root,
-			       strerror(-r));
-	r = optind < argc ? sw_domains_refresh(d) : sw_domains_refresh_all(d);
-	if (r < 0)
-		r = log_err(SW_EXIT_KERNEL, "cannot read the sources: %s", strerror(-r));
-	else if (optind < argc)
+	r = open_domains(&o, &c, &d);
+	if (r)
+		return r;
+	if (optind < argc)
 		r = answer(d, argv[optind], &o);
-	else
-		r = print_sources(d, &o) < 0 ? SW_EXIT_KERNEL : SW_EXIT_GOOD;
+	else if (sw_domains_refresh_all(d) < 0 || print_sources(d, &o) < 0)
+		r = log_err(SW_EXIT_KERNEL, "cannot show the sources");
 	sw_domains_free(d);
 	return r;
 }

@@ -94,6 +94,27 @@ fails "no such root" 2 /nonexistent
 run "$smtpwall" domains alice bob
 fails "two arguments" 2 bob
 
+# ---- What the configuration says ----
+
+config "[domains]
+root = $panels/cpanel
+sources = home"
+run "$smtpwall" domains --format json alice
+check "[domains] of the configuration: root and sources" is \
+	"$(jq -r ".rows[0] | $columns" <<<"$out")" "1001 alice - home /home/alice"
+run "$smtpwall" domains --format json
+check "[domains]: only those are used" is \
+	"$(jq -c '[.sources[] | select(.used) | .name]' <<<"$out")" '["home"]'
+run "$smtpwall" domains --sources auto --format json root
+check "an option: the configuration does not count" is \
+	"$(jq -r '.rows[0].directory' <<<"$out")" /root
+printf '[domains]\nroot = %s\n[exempt]\nusers = no-such-account\n' "$panels/cpanel" \
+	>"$tmp/smtpwall.conf"
+run "$smtpwall" domains root
+check "a configuration with an error: answers" exits 0
+check "a configuration with an error: says so" has "$err" no-such-account
+config ''
+
 # ---- Names that would act on a terminal ----
 
 mkdir -p "$tmp/evil/etc"
