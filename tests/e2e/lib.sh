@@ -137,10 +137,30 @@ start() {
 	config ''
 }
 
-# config TEXT: becomes the configuration. Without a mail server of this machine in it, so that what
-# is installed here does not matter.
+# config TEXT: becomes the configuration. Mail servers of this machine are exempt by name, so that
+# it does not matter which ones are installed or run.
 config() {
-	printf '%s\n[exempt]\nusers = root 61001\nmta = none\n' "$1" >"$tmp/smtpwall.conf"
+	[[ -v mta_users ]] || find_mail_servers
+	printf '%s\n[exempt]\nusers = root 61001%s\ngroups =%s\nmta = none\n' \
+		"$1" "$mta_users" "$mta_groups" >"$tmp/smtpwall.conf"
+}
+
+# Whom smtpwall would not cut off here: it names one at a time.
+find_mail_servers() {
+	local said tries=0
+	mta_users='' mta_groups=''
+	until config '' && said=$("$smtpwall" apply --check 2>&1); do
+		((++tries < 20)) || bail_out "no configuration is good here: $said"
+		if [[ $said =~ "user '"([^\']+)"', which is not exempt" ]]; then
+			mta_users+=" ${BASH_REMATCH[1]}"
+		elif [[ $said =~ "group '"([^\']+)"', which is not exempt" ]]; then
+			mta_groups+=" ${BASH_REMATCH[1]}"
+		elif [[ $said =~ "as UID "([0-9]+)", which is not exempt" ]]; then
+			mta_users+=" ${BASH_REMATCH[1]}"
+		else
+			bail_out "a mail server of this machine is in the way: $said"
+		fi
+	done
 }
 
 # as UID COMMAND...: in our cgroup, as this account and its group.
