@@ -312,6 +312,8 @@ int sw_config_load(const char *path, int cgroup_fd, struct sw_policy *ret, struc
 		check_ports(&l);
 	if (!l.err)
 		sw_config_check_rules(&l);
+	if (!l.err)
+		sw_config_check_alerts(&l);
 	if (l.err || diag->n) {
 		sw_policy_free(&l.policy);
 		return l.err ? l.err : -EINVAL;

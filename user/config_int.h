@@ -10,7 +10,7 @@
 
 #include "config.h"
 
-#define SW_CONFIG_KEYS	29	/* rows of the key table */
+#define SW_CONFIG_KEYS	39	/* rows of the key table */
 
 /* What one line of a file sets. */
 struct sw_setting {
@@ -65,6 +65,11 @@ bool sw_config_word(const char **text, char word[SW_CONFIG_WORD]);
 /* One line of [allow]; the ports are judged when all files are read. */
 void sw_config_rule(struct sw_load *l, const struct sw_setting *s);
 void sw_config_check_rules(struct sw_load *l);
+
+/* A key of [alerts], except those that are yes or no; what they mean together is judged when all
+ * files are read. */
+void sw_config_alert(struct sw_load *l, const struct sw_setting *s);
+void sw_config_check_alerts(struct sw_load *l);
 
 /* A line of [limit] whose key is "user NAME" or "group NAME". False: the key is neither. */
 bool sw_config_limit(struct sw_load *l, const struct sw_setting *s);

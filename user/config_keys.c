@@ -42,6 +42,7 @@ static void set_duration(struct sw_load *l, const struct key *k, const struct sw
 static void set_redirect(struct sw_load *l, const struct key *k, const struct sw_setting *s);
 static void set_redirect_port(struct sw_load *l, const struct key *k, const struct sw_setting *s);
 static void set_text(struct sw_load *l, const struct key *k, const struct sw_setting *s);
+static void set_alert(struct sw_load *l, const struct key *k, const struct sw_setting *s);
 
 static const struct key keys[] = {
 	{ "policy", "mode", set_enum, POLICY(mode),
@@ -76,6 +77,16 @@ static const struct key keys[] = {
 	{ "metrics", "listen", set_text, POLICY(metrics_listen) },
 	{ "metrics", "textfile", set_text, POLICY(metrics_textfile) },
 	{ "metrics", "top", set_number, POLICY(metrics_top), .min = 0, .max = 10000 },
+	{ "alerts", "rule", set_alert, .repeat = true },
+	{ "alerts", "cooldown", set_alert, .list = false },
+	{ "alerts", "digest", set_alert, .list = false },
+	{ "alerts", "command", set_alert, .list = false },
+	{ "alerts", "command_digest", set_alert, .list = false },
+	{ "alerts", "mail", set_alert, .list = true },
+	{ "alerts", "mail_from", set_alert, .list = false },
+	{ "alerts", "mail_template", set_alert, .list = false },
+	{ "alerts", "syslog", set_bool, POLICY(alerts.syslog), .words = WORDS("no", "yes") },
+	{ "alerts", "csf_log", set_bool, POLICY(alerts.csf_log), .words = WORDS("no", "yes") },
 	{ "tables", "uids", set_number, POLICY(max_uids), .min = 16, .max = 4194304 },
 	{ "tables", "origins", set_number, POLICY(max_origins), .min = 16, .max = 4194304 },
 	{ "tables", "events", set_bytes, POLICY(event_buffer), .min = 64 << 10, .max = 64 << 20 },
@@ -83,9 +94,8 @@ static const struct key keys[] = {
 _Static_assert(ARRAY_SIZE(keys) == SW_CONFIG_KEYS, "SW_CONFIG_KEYS is the length of this table");
 
 static const char *const sections[] = {
-	"policy", "exempt", "allow", "limit", "domains", "history", "metrics", "tables",
+	"policy", "exempt", "allow", "limit", "domains", "history", "metrics", "alerts", "tables",
 };
-static const char *const later[] = { "alerts" };
 
 static bool is_one_of(const char *text, const char *const *list, size_t n)
 {
@@ -392,16 +402,19 @@ static void set_text(struct sw_load *l, const struct key *k, const struct sw_set
 	*at = copy;
 }
 
+static void set_alert(struct sw_load *l, const struct key *k, const struct sw_setting *s)
+{
+	(void)k;
+	sw_config_alert(l, s);
+}
+
 static int begin_section(struct sw_load *l, const struct sw_setting *s)
 {
 	if (is_one_of(s->section, sections, ARRAY_SIZE(sections)))
 		return 0;
-	if (is_one_of(s->section, later, ARRAY_SIZE(later)))
-		sw_config_report(l, s->line, "[%s] rules are not supported yet", s->section);
-	else
-		sw_config_report(l, s->line, "unknown section [%.60s]; known sections: [policy] "
-					     "[exempt] [allow] [limit] [domains] [history] [metrics] "
-					     "[tables]", s->section);
+	sw_config_report(l, s->line, "unknown section [%.60s]; known sections: [policy] [exempt] "
+				     "[allow] [limit] [domains] [history] [metrics] [alerts] "
+				     "[tables]", s->section);
 	return -EINVAL;
 }
 

@@ -50,6 +50,7 @@ int sw_policy_default(struct sw_policy *ret)
 	};
 	int r;
 
+	sw_alert_config_default(&p.alerts);
 	r = sw_policy_add_source(&p, "built-in default");
 	if (r >= 0)
 		r = add_default_exempt(&p);
@@ -82,6 +83,7 @@ void sw_policy_free(struct sw_policy *p)
 	free(p->domain_root);
 	free(p->metrics_listen);
 	free(p->metrics_textfile);
+	sw_alert_config_free(&p->alerts);
 	free(p->exempt);
 	free(p->exempt_index);
 	free(p->sources);

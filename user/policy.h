@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "alert_config.h"
 #include "smtpwall_abi.h"
 
 enum sw_refuse { SW_REFUSE_REFUSED, SW_REFUSE_PERMISSION, SW_REFUSE_UNREACHABLE };
@@ -100,6 +101,7 @@ struct sw_policy {
 	char *metrics_listen;	/* unix:/PATH, or a loopback address and port; NULL: nothing listens */
 	char *metrics_textfile;	/* for the node exporter; NULL: none */
 	uint32_t metrics_top;	/* offenders with series of their own */
+	struct sw_alert_config alerts;
 
 	struct sw_exempt *exempt;
 	size_t n_exempt;

@@ -120,7 +120,7 @@ static void test_bad_text(void **state)
 		  { "main.conf:1: unexpected text after '[policy]'" } },
 		{ "[polcy]\nmode = x\n\n[exmpt]\n",
 		  { "main.conf:1: unknown section [polcy]; known sections: [policy] "
-		    "[exempt] [allow] [limit] [domains] [history] [metrics] [tables]",
+		    "[exempt] [allow] [limit] [domains] [history] [metrics] [alerts] [tables]",
 		    "main.conf:4: unknown section [exmpt]" } },
 		{ "[]\n", { "main.conf:1: unknown section []" } },
 		/* inih would cut this name to 49 characters. */
@@ -134,7 +134,6 @@ static void test_bad_text(void **state)
 		{ "[metrics]\ntop = 5\nlisten = /run/metrics\ntextfile = m.prom\n",
 		  { "main.conf:3: listen = '/run/metrics' is neither unix:/PATH nor",
 		    "main.conf:4: textfile = 'm.prom' is no absolute path" } },
-		{ "[alerts]\n", { "main.conf:1: [alerts] rules are not supported yet" } },
 
 		{ "[policy]\nmdoe = enforce\n",
 		  { "main.conf:2: unknown key 'mdoe' in [policy]; known keys: mode deny_ports "
