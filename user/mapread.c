@@ -26,8 +26,9 @@ static int grow(struct sw_map_dump *d, size_t room)
 }
 
 /* The kernel gives whole buckets, and says ENOSPC when the next one does not fit. */
-static int read_batches(int fd, struct sw_map_dump *d, size_t room)
+static int read_batches(int fd, struct sw_map_dump *d, size_t *at_room)
 {
+	size_t room = *at_room;
 	__u32 at = 0, next = 0, count;
 	bool first = true;
 	int r, err;
@@ -35,6 +36,7 @@ static int read_batches(int fd, struct sw_map_dump *d, size_t room)
 	do {
 		if (room - d->n < 64)
 			room *= 2;
+		*at_room = room;
 		r = grow(d, room);
 		if (r < 0)
 			return r;
@@ -87,19 +89,37 @@ int sw_map_dump(int fd, struct sw_map_dump *ret)
 	struct bpf_map_info info = {};
 	__u32 len = sizeof(info);
 	struct sw_map_dump d = {};
+	size_t room = 1024;
 	int r;
 
 	if (bpf_obj_get_info_by_fd(fd, &info, &len) < 0)
 		return -errno;
 	d.key_size = info.key_size;
 	d.value_size = info.value_size;
-	r = info.type == BPF_MAP_TYPE_LPM_TRIE ? read_keys(fd, &d) : read_batches(fd, &d, 1024);
+	r = info.type == BPF_MAP_TYPE_LPM_TRIE ? read_keys(fd, &d) : read_batches(fd, &d, &room);
 	if (r < 0) {
 		sw_map_dump_free(&d);
 		return r;
 	}
 	*ret = d;
 	return 0;
+}
+
+int sw_map_dump_again(int fd, struct sw_map_dump *d, size_t *room)
+{
+	struct bpf_map_info info = {};
+	__u32 len = sizeof(info);
+
+	if (bpf_obj_get_info_by_fd(fd, &info, &len) < 0)
+		return -errno;
+	if (d->key_size != info.key_size || d->value_size != info.value_size) {
+		sw_map_dump_free(d);
+		d->key_size = info.key_size;
+		d->value_size = info.value_size;
+		*room = 1024;
+	}
+	d->n = 0;
+	return read_batches(fd, d, room);
 }
 
 void sw_map_dump_free(struct sw_map_dump *d)

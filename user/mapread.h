@@ -15,6 +15,11 @@ struct sw_map_dump {
 /* Reads every row of the hash map or trie `fd`. Rows that come or go meanwhile may be missed or not;
  * those that stay are there exactly once. 0 or -errno; free with sw_map_dump_free(). */
 int sw_map_dump(int fd, struct sw_map_dump *ret);
+
+/* The same for a hash map that is read again and again: what `d` has (all zero at first) is reused,
+ * *room is how many rows fit. On failure `d` has no meaning but can be freed or used again. */
+int sw_map_dump_again(int fd, struct sw_map_dump *d, size_t *room);
+
 void sw_map_dump_free(struct sw_map_dump *d);
 
 static inline const void *sw_map_key(const struct sw_map_dump *d, size_t i)
