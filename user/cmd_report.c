@@ -8,13 +8,13 @@
 #include "names.h"
 #include "out.h"
 #include "report.h"
+#include "report_past.h"
 #include "report_setup.h"
-#include "setup.h"
 #include "util.h"
 
 enum {
 	OPT_BY = SW_OPT_OWN, OPT_SORT, OPT_TOP, OPT_SINCE, OPT_UNTIL, OPT_ALL, OPT_UID, OPT_DOMAIN,
-	OPT_PATH,
+	OPT_PATH, OPT_PERIOD, OPT_LIVE,
 };
 
 static const struct option own[] = {
@@ -27,13 +27,16 @@ static const struct option own[] = {
 	{ "uid", required_argument, NULL, OPT_UID },
 	{ "domain", required_argument, NULL, OPT_DOMAIN },
 	{ "path", required_argument, NULL, OPT_PATH },
+	{ "period", required_argument, NULL, OPT_PERIOD },
+	{ "live", no_argument, NULL, OPT_LIVE },
 	{},
 };
 
 static const char usage[] =
 	"Usage: smtpwall report [OPTION...]\n\n"
 	"Who tried to speak SMTP past the mail server: the offenders, with exact counts, the domain,\n"
-	"and what they ran in which directory. Reads the kernel and changes nothing.\n\n"
+	"and what they ran in which directory. Reads the kernel, or for a period the history that\n"
+	"'smtpwall monitor' keeps, and changes nothing.\n\n"
 	"  --by uid|domain|directory   one row an account (default), a domain, or an account and\n"
 	"                      directory. Of several directories the one with most denied attempts\n"
 	"                      is shown, with its domain and script\n"
@@ -44,9 +47,12 @@ static const char usage[] =
 	"  --uid UID|USER      only this account\n"
 	"  --domain NAME       only what is attributed to this domain\n"
 	"  --path DIRECTORY    only what was run there or below\n"
-	"  --since TIME        only rows whose last attempt is not older; counts stay totals since\n"
-	"  --until TIME        'apply': no history is kept yet. TIME is RFC 3339, a date, today,\n"
-	"                      or 90s, 30m, 1h, 2d, 1w ago\n\n"
+	"  --since TIME        what was counted from then on, by whole hours, with the names of\n"
+	"  --until TIME        that time. TIME is RFC 3339, a date, today, or 90s, 30m, 1h, 2d, 1w\n"
+	"                      ago. Without a history: rows whose last attempt lies in between,\n"
+	"                      with their totals since 'apply'\n"
+	"  --period PERIOD     the same: today, yesterday, week, month, or how long: 12h, 30d\n"
+	"  --live              totals since 'apply' even where there is a history\n\n"
 	"The table fits the terminal, else COLUMNS, else 80: what has no room is cut or left out.\n"
 	"'shop.example +2' is a guess: the account is sure, and it has two more sites.\n"
 	"The other formats are complete. Texts are escaped: \\xNN stands for one byte.\n"
@@ -114,9 +120,52 @@ static int take_uid(const char *arg, struct sw_report *f)
 	return log_err(SW_EXIT_USAGE, "--uid '%s' is no account; use its login or its number", arg);
 }
 
+/* The midnight that `now` lies behind, and so many days before it. */
+static time_t midnight(time_t now, int days)
+{
+	struct tm tm;
+
+	localtime_r(&now, &tm);
+	tm.tm_mday -= days;
+	tm.tm_hour = tm.tm_min = tm.tm_sec = 0;
+	tm.tm_isdst = -1;
+	return mktime(&tm);
+}
+
+static int take_period(const char *arg, struct sw_report *f)
+{
+	time_t now = time(NULL);
+	uint32_t seconds;
+
+	f->is_since = true;
+	f->is_until = !strcmp(arg, "yesterday");
+	if (f->is_until) {
+		f->since = midnight(now, 1);
+		f->until = midnight(now, 0);
+	} else if (!strcmp(arg, "today")) {
+		f->since = midnight(now, 0);
+	} else if (!strcmp(arg, "week")) {
+		f->since = midnight(now, 7);
+	} else if (!strcmp(arg, "month")) {
+		f->since = midnight(now, 30);
+	} else if (sw_duration_parse(arg, &seconds) == 0) {
+		f->since = now - (time_t)seconds;
+	} else {
+		return log_err(SW_EXIT_USAGE, "--period '%s' is none; use today, yesterday, week, month, or "
+			       "how long: 12h, 30d", arg);
+	}
+	return 0;
+}
+
+struct want {
+	struct sw_report f;
+	bool live;
+};
+
 static int take(int val, const char *arg, void *data)
 {
-	struct sw_report *f = data;
+	struct want *w = data;
+	struct sw_report *f = &w->f;
 
 	switch (val) {
 	case OPT_BY:
@@ -136,6 +185,11 @@ static int take(int val, const char *arg, void *data)
 	case OPT_DOMAIN:
 		f->domain = arg;
 		return *arg ? 0 : log_err(SW_EXIT_USAGE, "--domain needs the name of a domain");
+	case OPT_PERIOD:
+		return take_period(arg, f);
+	case OPT_LIVE:
+		w->live = true;
+		return 0;
 	case OPT_PATH:
 		f->path = arg;
 		return *arg == '/' ? 0 : log_err(SW_EXIT_USAGE, "--path '%s' is no absolute path", arg);
@@ -164,43 +218,64 @@ static void note_losses(const struct sw_stats *s)
 			 sw_number(s->counters[SW_CTR_UNCOUNTED], n));
 }
 
-static int print(const struct sw_report *f, const struct sw_options *o, const struct sw_live *live,
-		 const struct sw_stats *s)
+static int print(const struct sw_report *f, const struct sw_options *o, const struct sw_stats *s,
+		 const struct sw_report_setup *setup)
+{
+	int r = sw_report_print(f, o, s, setup->domains, &setup->about);
+
+	if (r < 0)
+		return log_err(SW_EXIT_KERNEL, "cannot write the report: %s", strerror(-r));
+	note_losses(s);
+	return SW_EXIT_GOOD;
+}
+
+/* The counters since apply. */
+static int report_live(const struct sw_report *f, const struct sw_options *o)
 {
 	struct sw_report_setup setup;
-	int r = sw_report_setup(o, live, &setup);
+	struct sw_live live;
+	struct sw_stats s;
+	int r = sw_report_read(o, &live, &s);
 
 	if (r)
 		return r;
-	r = sw_report_print(f, o, s, setup.domains, &setup.about);
-	if (r < 0)
-		log_err(SW_EXIT_KERNEL, "cannot write the report: %s", strerror(-r));
-	else
-		note_losses(s);
-	sw_report_setup_free(&setup);
-	return r < 0 ? SW_EXIT_KERNEL : SW_EXIT_GOOD;
+	r = sw_report_setup(o, &live, &setup);
+	if (!r) {
+		r = print(f, o, &s, &setup);
+		sw_report_setup_free(&setup);
+	}
+	sw_live_close(&live);
+	sw_stats_free(&s);
+	return r;
+}
+
+static int report_period(struct sw_report *f, const struct sw_options *o)
+{
+	struct sw_report_past past;
+	int r = sw_report_past_read(o, f, &past);
+
+	if (r)
+		return r;
+	if (!past.history)
+		return report_live(f, o);
+	r = print(f, o, &past.s, &past.setup);
+	sw_report_past_free(&past);
+	return r;
 }
 
 int cmd_report(int argc, char **argv)
 {
-	struct sw_report f = {};
+	struct want w = {};
+	struct sw_report *f = &w.f;
 	struct sw_options o;
-	struct sw_stats s;
-	struct sw_live live;
 	int r;
 
-	r = sw_options_parse(argc, argv, usage, own, take, &f, &o);
+	r = sw_options_parse(argc, argv, usage, own, take, &w, &o);
 	if (r)
 		return r < 0 ? SW_EXIT_GOOD : r;
 	if (optind < argc)
 		return log_err(SW_EXIT_USAGE, "report takes no argument '%s'", argv[optind]);
-	if (f.is_since && f.is_until && f.since > f.until)
+	if (f->is_since && f->is_until && f->since > f->until)
 		return log_err(SW_EXIT_USAGE, "--since lies after --until: no time is in between");
-	r = sw_report_read(&o, &live, &s);
-	if (r)
-		return r;
-	r = print(&f, &o, &live, &s);
-	sw_live_close(&live);
-	sw_stats_free(&s);
-	return r;
+	return (f->is_since || f->is_until) && !w.live ? report_period(f, &o) : report_live(f, &o);
 }

@@ -206,6 +206,7 @@ void sw_history_close(struct sw_history *h)
 	if (!h)
 		return;
 	sw_history_drop_events(h);
+	free(h->event);
 	sw_history_free_base(h);
 	sw_history_db_close(&h->d);
 	sw_closep(&h->lock_fd);

@@ -77,8 +77,12 @@ uint64_t sw_history_dropped(const struct sw_history *h);
 /* Forgets what is too old, a bounded amount of work: call it now and then. 0 or -errno. */
 int sw_history_trim(struct sw_history *h, time_t now);
 
-/* The average an hour of each account over the last `days` whole days; an account that is younger
- * is averaged over the time it is known. `fn` returns 0 or -errno to stop. 0 or -errno. */
+/*
+ * The average an hour of each account over the last `days` days and what has passed of this one
+ * (days of UTC), up to the hour that `now` lies in; an account that is younger is averaged over the
+ * hours it is known for, and one that is known for less than one has no average. `fn` returns 0 or
+ * -errno to stop. 0 or -errno.
+ */
 int sw_history_averages(struct sw_history *h, unsigned int days, time_t now,
 			int (*fn)(void *data, uint32_t uid, const double n[_SW_N_MAX]), void *data);
 
@@ -88,5 +92,47 @@ int sw_history_averages(struct sw_history *h, unsigned int days, time_t now,
  * control, usage and denies. The number of rows, or -errno; -ENOENT: there is no database.
  */
 int sw_history_restore(const char *state_dir, const struct sw_live *l);
+
+/* ---- Reading ---- */
+
+struct sw_history_reader;
+
+/*
+ * Opens the database to be read, as it is at this moment, while others write it or nobody does;
+ * nothing in it is changed. 0; -ENOENT: there is none; else as of sw_history_open(). `ret` is written
+ * on success only; free it with sw_history_reader_free().
+ */
+int sw_history_reader_open(const char *state_dir, struct sw_history_reader **ret);
+void sw_history_reader_free(struct sw_history_reader *h);
+
+/* Adds what the kernel has counted beyond that, once. `s` was read from `l` after the reader was
+ * opened; else attempts could be missing. 0 or -errno. */
+int sw_history_reader_add_live(struct sw_history_reader *h, const struct sw_live *l,
+			       const struct sw_stats *s, struct sw_domains *d);
+
+/* Makes both ends those of the hours of local time that they lie in. */
+void sw_history_whole_hours(time_t *since, time_t *until);
+
+/*
+ * What was counted in the hours from that of `since` to that of `until`, with the names of that
+ * time. `destinations` are those that were new then, by whole days. 0 or -errno; `ret` is written on
+ * success only, free it with sw_stats_free().
+ */
+int sw_history_read(struct sw_history_reader *h, time_t since, time_t until, struct sw_stats *ret);
+
+/* Offences of an account, by the hour or by the day of local time. */
+struct sw_timeline {
+	bool by_day;
+	size_t n;
+	time_t *start;
+	uint64_t *count;
+};
+
+#define SW_TIMELINE_HOURS	96	/* of longer periods each day is one */
+
+/* Of the account of `a`, a row of sw_history_read(). 0 or -errno; free with sw_timeline_free(). */
+int sw_history_timeline(struct sw_history_reader *h, const struct sw_stat *a, time_t since,
+			time_t until, struct sw_timeline *ret);
+void sw_timeline_free(struct sw_timeline *t);
 
 #endif

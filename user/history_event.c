@@ -111,7 +111,5 @@ void sw_history_drop_events(struct sw_history *h)
 {
 	for (size_t i = 0; i < h->n_events; i++)
 		free_event(&h->event[i]);
-	free(h->event);
-	h->event = NULL;
 	h->n_events = 0;
 }

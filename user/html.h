@@ -48,4 +48,9 @@ bool sw_idn_decode(const char *domain, char *ret, size_t size);
 /* Attempts by the hour until `now` as a picture of bars, and as a table to unfold. 0 or -errno. */
 int sw_html_hours(FILE *f, const struct sw_hours *h, time_t now);
 
+struct sw_timeline;
+
+/* The same of the history, by the hour or by the day. 0 or -errno. */
+int sw_html_timeline(FILE *f, const struct sw_timeline *t);
+
 #endif

@@ -53,6 +53,10 @@ int sw_report_attribute(struct sw_domains *d, const struct sw_stat *s, struct sw
 	const char *owner;
 	int r;
 
+	if (s->site) {
+		*ret = *s->site;
+		return 0;
+	}
 	*ret = (struct sw_report_site){ .source = "none" };
 	if (!d || !is_account(s))
 		return 0;
@@ -207,7 +211,8 @@ static void sum_entries(const struct entry *e, size_t n, struct sw_report_row *r
 static const struct sw_stat *find_account(const struct sw_stats *s, const struct sw_stat *like)
 {
 	const struct sw_stat key = { .uid = like->uid,
-				     .row = like->row == SW_ROW_MORE ? SW_ROW_UID : like->row };
+				     .row = like->row == SW_ROW_MORE ? SW_ROW_UID : like->row,
+				     .owner = like->owner };
 
 	return bsearch(&key, s->accounts, s->n_accounts, sizeof(key), sw_stat_compare_account);
 }
@@ -296,6 +301,8 @@ static int by_uid(const void *a, const void *b)
 		return x->row < y->row ? -1 : 1;
 	if (x->uid != y->uid)
 		return x->uid < y->uid ? -1 : 1;
+	if (x->owner != y->owner)
+		return x->owner < y->owner ? -1 : 1;
 	return strcmp(x->directory ?: "", y->directory ?: "");
 }
 

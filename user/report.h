@@ -15,6 +15,8 @@
 #include "options.h"
 #include "stats.h"
 
+struct sw_history_reader;
+
 enum sw_report_by { SW_REPORT_BY_UID, SW_REPORT_BY_DOMAIN, SW_REPORT_BY_DIRECTORY };
 
 enum sw_report_sort {
@@ -93,6 +95,8 @@ struct sw_report_about {
 	enum sw_mode mode;
 	uint32_t generation;	/* 0: not known, and neither are mode and `applied` */
 	time_t applied;		/* when that generation came into force; 0: not known */
+	struct sw_history_reader *history;	/* what was read; NULL: the counters since apply */
+	bool not_live;		/* and nothing but that: nothing is in force */
 };
 
 /* Prints a report on standard output. 0; -errno when not all could be written. */

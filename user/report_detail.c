@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "container.h"
+#include "history.h"
 #include "html.h"
 #include "out.h"
 #include "report_html.h"
@@ -73,8 +74,26 @@ static int print_title(const struct sw_page *p, size_t i)
 
 /* ---- When ---- */
 
+static int print_timeline(const struct sw_page *p, const struct sw_report_row *row)
+{
+	time_t since = p->what->is_since ? p->what->since : row->sum.first;
+	struct sw_timeline t;
+	int r;
+
+	r = sw_history_timeline(p->about->history, &row->sum, since,
+				p->what->is_until ? p->what->until : p->s->now, &t);
+	if (r < 0)
+		return r;
+	fprintf(p->f, "<h4>By the %s%s</h4>\n", t.by_day ? "day" : "hour", scope(p));
+	r = sw_html_timeline(p->f, &t);
+	sw_timeline_free(&t);
+	return r;
+}
+
 static int print_hours(const struct sw_page *p, const struct sw_report_row *row)
 {
+	if (p->about->history)
+		return print_timeline(p, row);
 	if (!row->sum.hours)
 		return 0;
 	fprintf(p->f, "<h4>By the hour%s</h4>\n", scope(p));

@@ -250,6 +250,9 @@ static int print_foot(const struct sw_page *p)
 	if (!r && p->s->counters[SW_CTR_EVENTS_LOST])
 		r = sw_html_print(p->f, ", although %s events were lost",
 				  sw_number(p->s->counters[SW_CTR_EVENTS_LOST], lost));
+	if (!r && p->about->history)
+		r = sw_html_print(p->f, ", by whole hours, with the names of that time; destinations are "
+				  "those that were new then");
 	r = r ?: sw_html_print(p->f, "; distinct destinations are an estimate. Domains by %s. "
 			       "\"or another\" marks a guess: the account is sure, which of its "
 			       "sites it was is not. Made by smtpwall %s.</p>\n",

@@ -137,7 +137,7 @@ static struct json_object *json_line(const struct sw_report_row *row)
 }
 
 static int print_json(const struct sw_report *f, const struct sw_stats *s,
-		      const struct sw_report_rows *rows)
+		      const struct sw_report_about *about, const struct sw_report_rows *rows)
 {
 	struct json_object *o = json_object_new_object(), *list = json_object_new_array();
 	time_t since = f->is_since ? f->since : sw_report_first_attempt(s);
@@ -147,7 +147,7 @@ static int print_json(const struct sw_report *f, const struct sw_stats *s,
 	json_object_object_add(o, "since", since ? sw_json_text(sw_time_format(since, text)) : NULL);
 	json_object_object_add(o, "until",
 			       sw_json_text(sw_time_format(f->is_until ? f->until : s->now, text)));
-	json_object_object_add(o, "live", json_object_new_boolean(true));
+	json_object_object_add(o, "live", json_object_new_boolean(!about->not_live));
 	json_object_object_add(o, "events_lost",
 			       json_object_new_int64((int64_t)s->counters[SW_CTR_EVENTS_LOST]));
 	for (size_t i = 0; i < rows->n; i++)
@@ -325,7 +325,7 @@ int sw_report_print(const struct sw_report *what, const struct sw_options *o,
 		return r;
 	switch (o->format) {
 	case SW_FORMAT_JSON:
-		r = print_json(what, s, &rows);
+		r = print_json(what, s, about, &rows);
 		break;
 	case SW_FORMAT_TSV:
 		r = print_lines(&rows, sw_tsv_row, false);

@@ -283,7 +283,7 @@ int sw_stat_compare_account(const void *a, const void *b)
 		return x_row < y_row ? -1 : 1;
 	if (x->uid != y->uid)
 		return x->uid < y->uid ? -1 : 1;
-	return 0;
+	return x->owner < y->owner ? -1 : x->owner > y->owner;
 }
 
 bool sw_stat_is_worse(const struct sw_stat *a, const struct sw_stat *b)
@@ -318,8 +318,8 @@ static void merge_origins(struct sw_stat *a, const struct sw_stat *origins, size
 	a->worst = worst;
 }
 
-/* Both arrays are in the same order: one pass over each. */
-static void join(struct sw_stats *s)
+/* One pass over each. */
+void sw_stats_join(struct sw_stats *s)
 {
 	size_t o = 0, n;
 
@@ -465,7 +465,7 @@ int sw_stats_build(const struct sw_stats_raw *raw, struct sw_stats *ret)
 	}
 	qsort(s.origins, s.n_origins, sizeof(*s.origins), sw_stat_compare_account);
 	qsort(s.accounts, s.n_accounts, sizeof(*s.accounts), sw_stat_compare_account);
-	join(&s);
+	sw_stats_join(&s);
 	r = read_hours(raw, &s) ?: read_dests(raw, &s);
 	if (r < 0)
 		sw_stats_free(&s);
@@ -482,5 +482,9 @@ void sw_stats_free(struct sw_stats *s)
 	free(s->dests);
 	free(s->accounts);
 	free(s->hours);
+	free(s->sites);
+	for (size_t i = 0; i < s->n_texts; i++)
+		free(s->texts[i]);
+	free(s->texts);
 	*s = (struct sw_stats){};
 }

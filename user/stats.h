@@ -21,6 +21,8 @@
 /* "[v6]:port" and the NUL. */
 #define SW_DESTINATION_LEN 56
 
+struct sw_report_site;
+
 struct sw_stat {
 	uint32_t uid;		/* means something only where row is SW_ROW_UID or SW_ROW_MORE */
 	enum sw_row row;
@@ -43,6 +45,9 @@ struct sw_stat {
 	char comm[SW_COMM_LEN + 1];
 	const struct sw_stat *worst;	/* of an account: its main origin; NULL: none */
 	uint64_t id;		/* the same in every reading, and no other row's */
+	/* Of the history: */
+	const struct sw_report_site *site;	/* whose it was then; NULL: the domains know */
+	uint32_t owner;		/* of accounts that had this UID one after another, which; else 0 */
 };
 
 /* Where an account's attempts that were not simply allowed went to. */
@@ -67,6 +72,10 @@ struct sw_stats {
 	uint64_t uid_rows, uid_rows_max, origin_rows, origin_rows_max;
 	uint64_t uid_overflow, origin_overflow;	/* attempts on the overflow rows */
 	time_t now;			/* of the reading */
+	/* Of the history: what the rows point to. */
+	struct sw_report_site *sites;
+	char **texts;			/* n_texts of them */
+	size_t n_texts;
 };
 
 /* What the kernel gave, before anybody interpreted it. */
@@ -88,6 +97,9 @@ int sw_stats_read(const struct sw_live *l, struct sw_stats *ret);
  * caller's and is not referred to afterwards. */
 int sw_stats_build(const struct sw_stats_raw *raw, struct sw_stats *ret);
 void sw_stats_free(struct sw_stats *s);
+
+/* Gives accounts what only origins know; both are in order. */
+void sw_stats_join(struct sw_stats *s);
 
 /* All attempts of a row. */
 uint64_t sw_stat_attempts(const struct sw_stat *s);
