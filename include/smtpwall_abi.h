@@ -390,7 +390,7 @@ struct sw_control {
 	__u32 before;		/* with revert_ns: the generation that comes back; its rows stay */
 	__u32 guardian;		/* the process that waits for the time; 0: not known */
 	__u32 applied;		/* the generation that came into force last: the monitor looks */
-	__u32 pad;
+	__u32 reopen;		/* one more with each whose maps or configuration are others */
 	__u64 instance;		/* random: tells these maps from any others; 0: not chosen yet */
 	__u8  spare[3840];
 };

@@ -208,6 +208,15 @@ int sw_apply_prepare(const struct sw_target *t, struct sw_session *s)
 	return 0;
 }
 
+/* Whether somebody who looks at what was in force sees it no longer. */
+static bool wants_reopening(const struct sw_session *s)
+{
+	for (int i = 0; i < _SW_MAP_MAX; i++)
+		if (s->replaced[i])
+			return true;
+	return s->settings.config_digest != s->live.settings.config_digest;
+}
+
 int sw_apply_switch(struct sw_session *s)
 {
 	int r = 0;
@@ -221,7 +230,8 @@ int sw_apply_switch(struct sw_session *s)
 	if (!r && s->staged)
 		r = sw_pins_publish(&s->pins, s->staged);
 	if (!r)
-		sw_control_set_applied(sw_kern_map_fd(&s->kern, SW_MAP_CONTROL), s->settings.generation);
+		sw_control_set_applied(sw_kern_map_fd(&s->kern, SW_MAP_CONTROL), s->settings.generation,
+				       wants_reopening(s));
 	/* Only what this apply made: the directory of another ABI may be in force. */
 	if (r < 0 && s->staged)
 		sw_pins_discard(s->staged);

@@ -89,13 +89,15 @@ void sw_control_set_clock(struct sw_control *c)
 			 (uint64_t)(real.tv_nsec - mono.tv_nsec), __ATOMIC_RELEASE);
 }
 
-void sw_control_set_applied(int fd, uint32_t generation)
+void sw_control_set_applied(int fd, uint32_t generation, bool reopen)
 {
 	struct sw_control *c = sw_control_map(fd);
 
 	if (!c)
 		return;
 	__atomic_store_n(&c->applied, generation, __ATOMIC_SEQ_CST);
+	if (reopen)
+		__atomic_add_fetch(&c->reopen, 1, __ATOMIC_SEQ_CST);
 	sw_control_unmap(c);
 }
 

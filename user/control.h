@@ -3,6 +3,7 @@
 #ifndef SW_CONTROL_H
 #define SW_CONTROL_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "smtpwall_abi.h"
@@ -15,8 +16,9 @@ void sw_control_unmap(struct sw_control *c);
 /* Clock, local time and event rate. 0 or -errno. */
 int sw_control_write(int fd);
 
-/* Another generation is in force. */
-void sw_control_set_applied(int fd, uint32_t generation);
+/* Another generation is in force. `reopen`: readers have to open everything anew, or read the
+ * configuration. */
+void sw_control_set_applied(int fd, uint32_t generation, bool reopen);
 
 /* The number that tells the maps beside this one from those of another boot, or before an off; it
  * is chosen by whoever asks first. 0 or -errno. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The worker of the monitor, one part a file: what it follows (monitor_follow.c), and what it shows
- * (monitor_show.c) and remembers (monitor_record.c). Nothing else includes this. */
+ * (monitor_show.c) remembers (monitor_record.c) and tells (monitor_tell.c). Nothing else includes
+ * this. */
 #ifndef SW_MONITOR_INT_H
 #define SW_MONITOR_INT_H
 
@@ -8,11 +9,13 @@
 #include <stdint.h>
 #include <systemd/sd-event.h>
 
+#include "alert.h"
 #include "control.h"
 #include "domains.h"
 #include "feed.h"
 #include "history.h"
 #include "http.h"
+#include "journal.h"
 #include "live.h"
 #include "metrics.h"
 #include "monitor.h"
@@ -23,7 +26,7 @@ struct sw_worker {
 	const struct sw_policy *policy;
 	struct sw_live live;
 	struct sw_control *control;
-	uint32_t applied;		/* control->applied when we opened */
+	uint32_t applied, reopen;	/* of the control page when we opened */
 	int lock_fd;			/* -1: another process reads the events */
 	struct sw_feed *feed;
 	struct sw_domains *domains;
@@ -42,6 +45,9 @@ struct sw_worker {
 	struct sw_history *history;	/* NULL: none wanted, or it cannot be written now */
 	int record_error;		/* what was said last; 0: it works */
 	uint64_t roll_at;		/* in seconds */
+	struct sw_alerts *alerts;	/* NULL: there are no rules */
+	struct sw_alert_kernel *alert_kernel;
+	struct sw_journal *journal;	/* NULL: not wanted */
 };
 
 /* Ends the loop. */
@@ -71,6 +77,21 @@ void sw_worker_record_second(struct sw_worker *w);
 
 /* Writes what is not written yet. */
 void sw_worker_record_close(struct sw_worker *w);
+
+/* ---- monitor_tell.c: alerts and the system's log ---- */
+
+/* What the runner has to be able to do; before it starts. */
+void sw_worker_tell_prepare(struct sw_worker *w);
+
+/* 0, or -errno after one error. */
+int sw_worker_tell_open(struct sw_worker *w);
+void sw_worker_tell_event(struct sw_worker *w, const struct sw_event_view *v);
+void sw_worker_tell_second(struct sw_worker *w);
+void sw_worker_tell_answer(struct sw_worker *w, uint32_t id, int status);
+
+/* Whether nobody could be told lately, and why, as a sentence. */
+bool sw_worker_tell_error(const struct sw_worker *w, char *ret, size_t size);
+void sw_worker_tell_close(struct sw_worker *w);
 
 /* ---- monitor_show.c: metrics ---- */
 

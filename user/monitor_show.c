@@ -88,6 +88,8 @@ static void write_state(struct sw_worker *w)
 	else if (w->textfile_failed)
 		snprintf(s.error, sizeof(s.error), "the metrics cannot be written to %s",
 			 w->policy->metrics_textfile);
+	else
+		(void)sw_worker_tell_error(w, s.error, sizeof(s.error));
 	(void)sw_monitor_state_write(w->config->o->state_dir, &s);
 }
 

@@ -30,6 +30,7 @@ static int take_event(void *data, const struct sw_event *e)
 	if (sw_event_view(e, w->live.map_fd[SW_MAP_CGROUPS], w->domains, &v) < 0)
 		return 0;
 	sw_worker_record_event(w, &v);
+	sw_worker_tell_event(w, &v);
 	sw_event_view_free(&v);
 	return 0;
 }
@@ -77,16 +78,27 @@ static int on_answer(sd_event_source *s, int fd, uint32_t events, void *data)
 			sw_worker_follow_answer(w, status);
 		else if (kind == SW_RUN_TEXTFILE)
 			sw_worker_show_answer(w, status);
+		else
+			sw_worker_tell_answer(w, id, status);
 	}
 	/* Without it nothing is refreshed and nobody is told: better to begin anew. */
 	return r < 0 ? sw_worker_finish(w, SW_MONITOR_REOPEN) : 0;
 }
 
-/* Whether what we opened is still what is in force. */
-static bool is_current(const struct sw_worker *w)
+/* Whether what we opened is still what is in force. Another generation of the same configuration,
+ * as a refresh makes it, is: alerts would forget what they have counted if we began anew. */
+static bool is_current(struct sw_worker *w)
 {
-	return __atomic_load_n(&w->control->applied, __ATOMIC_SEQ_CST) == w->applied &&
-	       (w->lock_fd < 0 || sw_feed_is_current(w->lock_fd, w->config->o->target.pin_dir));
+	uint32_t applied = __atomic_load_n(&w->control->applied, __ATOMIC_SEQ_CST);
+
+	if (__atomic_load_n(&w->control->reopen, __ATOMIC_SEQ_CST) != w->reopen ||
+	    (w->lock_fd >= 0 && !sw_feed_is_current(w->lock_fd, w->config->o->target.pin_dir)))
+		return false;
+	if (applied != w->applied)
+		log_info("generation %u is in force now", applied);
+	w->applied = applied;
+	w->live.settings.generation = applied;
+	return true;
 }
 
 static int on_second(sd_event_source *s, uint64_t now, void *data)
@@ -102,6 +114,7 @@ static int on_second(sd_event_source *s, uint64_t now, void *data)
 		open_feed(w);
 	sw_worker_follow_second(w);
 	sw_worker_record_second(w);
+	sw_worker_tell_second(w);
 	sw_worker_show_second(w);
 	r = sd_event_source_set_time_relative(s, USEC_PER_SEC);
 	return r < 0 ? r : sd_event_source_set_enabled(s, SD_EVENT_ONESHOT);
@@ -178,6 +191,7 @@ static int start_runner(struct sw_worker *w)
 		c->argv[SW_RUN_TEXTFILE] = w->textfile_argv;
 		c->timeout_s[SW_RUN_TEXTFILE] = WRITE_S;
 	}
+	sw_worker_tell_prepare(w);
 	return sw_runner_start(c, &w->runner);
 }
 
@@ -194,10 +208,13 @@ static int open_all(struct sw_worker *w)
 	if (!w->control)
 		return log_err(-errno, "cannot map the control page");
 	w->applied = w->control->applied;
+	w->reopen = w->control->reopen;
 	r = open_domains(w);
 	if (r < 0)
 		log_warn("cannot find out which domains there are: %s", strerror(-r));
 	r = sw_worker_follow_open(w);
+	if (!r)
+		r = sw_worker_tell_open(w);
 	if (!r) {
 		sw_worker_record_open(w);
 		sw_worker_show_open(w);
@@ -210,6 +227,7 @@ static void close_all(struct sw_worker *w)
 	if (w->feed)
 		(void)sw_feed_drain(w->feed);
 	sw_worker_record_close(w);
+	sw_worker_tell_close(w);
 	sw_http_free(w->http);
 	sw_feed_free(w->feed);
 	sw_closep(&w->lock_fd);

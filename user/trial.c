@@ -223,7 +223,7 @@ static int revert(struct trial *t, const struct sw_live *now)
 	connects = put_back_all(t, now, false);
 	if (!r)
 		r = connects;
-	sw_control_set_applied(s->live.map_fd[SW_MAP_CONTROL], s->live.settings.generation);
+	sw_control_set_applied(s->live.map_fd[SW_MAP_CONTROL], s->live.settings.generation, true);
 	sw_control_end_trial(s->live.map_fd[SW_MAP_CONTROL]);
 	for (int i = 0; i < _SW_MAP_MAX; i++)
 		if (s->replaced[i])
