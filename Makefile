@@ -81,6 +81,7 @@ install: all
 	$(Q)install -D -m 0755 $(O)/smtpwall $(DESTDIR)$(sbindir)/smtpwall
 	$(Q)install -D -m 0644 packaging/man/smtpwall.8 $(DESTDIR)$(mandir)/man8/smtpwall.8
 	$(Q)install -D -m 0644 packaging/man/smtpwall.conf.5 $(DESTDIR)$(mandir)/man5/smtpwall.conf.5
+	$(Q)install -D -m 0755 -t $(DESTDIR)$(prefix)/share/smtpwall/hooks packaging/hooks/*
 	$(Q)install -D -m 0644 README.md $(DESTDIR)$(docdir)/README.md
 	$(Q)install -D -m 0644 CHANGES.md $(DESTDIR)$(docdir)/CHANGES.md
 	$(Q)test -e $(DESTDIR)$(sysconfdir)/smtpwall/smtpwall.conf || install -D -m 0640 \

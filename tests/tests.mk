@@ -55,7 +55,7 @@ check-scale: $(O)/domain_scale $(O)/alert_scale
 
 # Static checks, one file a job.
 TIDY_C	:= $(USER_C) $(wildcard tests/unit/*.c tests/kernel/*.c tests/bench/*.c tests/e2e/*.c)
-SHELLS	:= $(wildcard scripts/* tests/e2e/*.sh tests/bench/*.sh tests/vm/*.sh) .ci/run
+SHELLS	:= $(wildcard scripts/* tests/e2e/*.sh tests/bench/*.sh tests/vm/*.sh packaging/hooks/*) .ci/run
 MEN	:= packaging/man/smtpwall.8 packaging/man/smtpwall.conf.5
 
 lint: $(TIDY_C:%=$(O)/lint/%.tidy) $(O)/lint/cppcheck
