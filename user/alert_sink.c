@@ -42,7 +42,7 @@ void sw_sink_free(struct sw_sink *s)
 void sw_sink_put(struct sw_sink *s, struct sw_alert *alert)
 {
 	if (!s->queue)
-		s->queue = calloc(SW_QUEUE_MAX, sizeof(*s->queue));
+		s->queue = calloc(SW_QUEUE_MAX, sizeof(void *));
 	if (!s->queue || s->n == SW_QUEUE_MAX) {
 		s->state.dropped++;
 		s->dropped_now++;
@@ -103,7 +103,7 @@ static bool fill(struct sw_alerts *a, struct sw_sink *s)
 		return false;
 	for (size_t i = 0; i < taken; i++)
 		sw_alert_unref(s->queue[i]);
-	memmove(s->queue, s->queue + taken, (s->n - taken) * sizeof(*s->queue));
+	memmove(s->queue, s->queue + taken, (s->n - taken) * sizeof(void *));
 	s->n -= taken;
 	s->n_payload = taken;
 	s->dropped_now = 0;

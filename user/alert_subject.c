@@ -194,7 +194,7 @@ int sw_subjects_remap(struct sw_alerts *a, const struct sw_alert_config *c,
 		      const size_t n_scope[_SW_SCOPE_MAX])
 {
 	size_t n = 0;
-	_cleanup_free_ struct sw_subject **fresh = calloc(a->n_subjects + 1, sizeof(*fresh));
+	_cleanup_free_ struct sw_subject **fresh = calloc(a->n_subjects + 1, sizeof(void *));
 
 	for (size_t i = 0; fresh && i < SW_SUBJECT_BUCKETS; i++)
 		for (struct sw_subject *s = a->bucket[i]; s; s = s->next) {

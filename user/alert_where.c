@@ -38,7 +38,7 @@ void sw_alerts_event(struct sw_alerts *a, const struct sw_event_view *v)
 	if (v->no_uid || !a->config.n_rules)
 		return;
 	if (!a->hints)
-		a->hints = calloc(SW_HINTS, sizeof(*a->hints));
+		a->hints = calloc(SW_HINTS, sizeof(void *));
 	slot = a->hints ? &a->hints[v->e->charged_uid % SW_HINTS] : NULL;
 	h = slot && !*slot ? calloc(1, sizeof(*h)) : slot ? *slot : NULL;
 	if (!h)

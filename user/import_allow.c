@@ -380,8 +380,8 @@ static void take_deny(struct list *t, const struct sw_lines *l, const char *line
 static void take_uidignore(struct list *t, const struct sw_lines *l, const char *line, char *entry)
 {
 	note(t, l, false, line,
-	     "lfd sends no alert about this UID, and smtpwall.conf has no alerts in this "
-	     "version; see 'smtpwall report'");
+	     "lfd sends no alert about this UID; rules of [alerts] are about every account, so "
+	     "its mails have to be sorted out");
 	sw_words_add(t->im, t->words, entry);
 }
 

@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 
 #include "import_int.h"
+#include "names.h"
 #include "util.h"
 
 #define BLANKS	" \t"
@@ -32,14 +33,13 @@ static const struct {
 	[IPV6] = { "IPV6", "0", NULL },
 };
 
-#define NO_ALERTS "smtpwall.conf has no alerts in this version, so it is kept as a comment; "
-#define REPORT	NO_ALERTS "see 'smtpwall report'"
-#define MAIL	NO_ALERTS "mail the output of 'smtpwall report'"
+#define LOGGING "smtpwall counts without it; for such lines in the log set csf_log = yes in [alerts]"
 #define MTA_LOG	"watches the log of the mail server, which smtpwall does not read; limit it there"
 
 enum kind {
-	ALERT,		/* kept as a comment */
+	ALERT,		/* kept as a comment beside what became of it */
 	TRACKING,	/* the same; without effect when UID_INTERVAL is off */
+	TAKEN_ALERT,	/* taken over when there is a rule */
 	MTA,		/* no direct SMTP */
 	OTHER,
 };
@@ -50,14 +50,17 @@ static const struct unequal {
 	enum kind kind;
 	const char *why;
 } unequal[] = {
-	{ "DROP_OUT_LOGGING", ALERT, NO_ALERTS "smtpwall counts and reports without it" },
-	{ "DROP_UID_LOGGING", ALERT, NO_ALERTS "smtpwall counts and reports without it" },
-	{ "UID_INTERVAL", TRACKING, REPORT " (lfd takes less than 60 seconds for 60)" },
-	{ "UID_LIMIT", TRACKING, REPORT },
-	{ "UID_PORTS", TRACKING, REPORT },
-	{ "LF_ALERT_TO", ALERT, MAIL },
-	{ "LF_ALERT_FROM", ALERT, MAIL },
-	{ "LF_ALERT_SMTP", ALERT, MAIL },
+	{ "DROP_OUT_LOGGING", ALERT, LOGGING },
+	{ "DROP_UID_LOGGING", ALERT, LOGGING },
+	{ "UID_INTERVAL", TAKEN_ALERT, NULL },
+	{ "UID_LIMIT", TAKEN_ALERT, NULL },
+	{ "UID_PORTS", TRACKING,
+	  "the rule of [alerts] is about deny_ports; those of other programs are no matter of "
+	  "smtpwall" },
+	{ "LF_ALERT_TO", TAKEN_ALERT, "there is no rule of [alerts] to tell of; add one, and mail" },
+	{ "LF_ALERT_FROM", TAKEN_ALERT, "there is no rule of [alerts] to tell of; add one, and "
+					"mail_from" },
+	{ "LF_ALERT_SMTP", ALERT, "alerts go through this machine's sendmail; nothing to do" },
 	{ "LF_SCRIPT_", MTA, MTA_LOG },
 	{ "LF_QUEUE_", MTA, MTA_LOG },
 	{ "RT_", MTA, MTA_LOG },
@@ -221,12 +224,14 @@ static const struct unequal *find_unequal(const char *name)
 
 static bool is_alert(const struct unequal *u)
 {
-	return u->kind == ALERT || u->kind == TRACKING;
+	return u->kind == ALERT || u->kind == TRACKING || u->kind == TAKEN_ALERT;
 }
 
 static void note_unequal(struct csf *c, const struct setting *s, const struct unequal *u)
 {
-	if (!is_on(s->value) || (u->kind == TRACKING && !c->tracking))
+	if (u->kind == TAKEN_ALERT && c->tracking)
+		return;
+	if (!is_on(s->value) || !u->why || (u->kind == TRACKING && !c->tracking))
 		sw_import_left(c->im, &c->file, s->line, true, s->line_text,
 			       "it is off, so nothing is lost; nothing to do");
 	else
@@ -363,6 +368,47 @@ static void write_differences(struct sw_importer *im)
 		"; - IPv6 and containers are always covered.\n");
 }
 
+static const char *value_of(const struct csf *c, const char *name)
+{
+	for (size_t i = 0; i < c->n; i++)
+		if (!strcmp(c->setting[i].name, name))
+			return c->setting[i].value;
+	return "";
+}
+
+/* A number of CSF's, or `missing` where it is none. */
+static uint32_t number_of(const struct csf *c, const char *name, uint32_t missing, uint32_t max)
+{
+	uint32_t n;
+
+	return sw_id_parse(value_of(c, name), &n) == 0 && n <= max ? n : missing;
+}
+
+/* An address that needs no quoting anywhere; `missing` for all others. */
+static const char *address_of(const struct csf *c, const char *name, const char *missing)
+{
+	static const char good[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+				   "._+-@";
+	const char *value = value_of(c, name), *at = strchr(value, '@');
+
+	if (!*value || *value == '-' || *value == '@' || value[strspn(value, good)] ||
+	    strlen(value) > 120 || (at && (!at[1] || strchr(at + 1, '@') || strpbrk(at, "_+"))))
+		return missing;
+	return value;
+}
+
+/* lfd tells when there are more than UID_LIMIT lines in UID_INTERVAL seconds, of 60 at least. */
+static void write_rule(struct csf *c)
+{
+	uint32_t seconds = number_of(c, "UID_INTERVAL", 60, 86400);
+
+	fprintf(c->im->out, "rule = denied %u/%us\nmail = %s\n",
+		number_of(c, "UID_LIMIT", 10, 1000000) + 1, seconds < 60 ? 60 : seconds,
+		address_of(c, "LF_ALERT_TO", "root"));
+	if (*address_of(c, "LF_ALERT_FROM", ""))
+		fprintf(c->im->out, "mail_from = %s\n", address_of(c, "LF_ALERT_FROM", ""));
+}
+
 static void write_alerts(struct csf *c, const struct sw_words *ignored)
 {
 	bool begun = false;
@@ -374,12 +420,13 @@ static void write_alerts(struct csf *c, const struct sw_words *ignored)
 		if (!u || !is_alert(u))
 			continue;
 		if (!begun)
-			fprintf(c->im->out,
-				"\n; Alerts are not configured here in this version. CSF has:\n"
-				";\n; [alerts]\n");
+			fprintf(c->im->out, c->tracking ? "\n[alerts]\n; CSF has:\n" :
+							  "\n; [alerts]\n; CSF has, and tells nothing:\n");
 		begun = true;
 		sw_import_comment(c->im, "%s", s->line_text);
 	}
+	if (c->tracking)
+		write_rule(c);
 	if (ignored->n)
 		sw_import_comment(c->im, "csf.uidignore: %s", ignored->text);
 }

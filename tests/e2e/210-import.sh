@@ -38,7 +38,7 @@ run "$smtpwall" import csf "$fixture"
 notes=$err
 imported csf
 for line in 'csf.conf:14: IPV6 = "0"' 'csf.conf:26: SMTP_ALLOWUSER nosuchuser' \
-	'csf.conf:36: UID_INTERVAL = "600"' 'csf.allow:12: tcp|in|d=22|s=203.0.113.10' \
+	'csf.conf:38: UID_PORTS = "0:65535,ICMP"' 'csf.allow:12: tcp|in|d=22|s=203.0.113.10' \
 	'csf.allow:23: tcp|out|d=25|s=203.0.113.14' 'csf.deny:2: tcp|out|d=25|d=203.0.113.66' \
 	'csf.uidignore:2: 33' 'csf.mignore:2: www-data'; do
 	check "csf: names $line" has "$notes" "$fixture/$line: "

@@ -85,13 +85,16 @@ static inline void fx_rule(struct sw_policy *p, struct sw_alert_rule r, const ch
 	c->rules[c->n_rules++] = r;
 }
 
-#define SLIDING(m, n, s)	{ .metric = SW_METRIC_##m, .period = SW_PERIOD_SLIDING, \
-				  .seconds = (s), .threshold = (n) }
-#define HOURLY(m, n)		{ .metric = SW_METRIC_##m, .period = SW_PERIOD_HOUR, .threshold = (n) }
-#define DAILY(m, n)		{ .metric = SW_METRIC_##m, .period = SW_PERIOD_DAY, .threshold = (n) }
-#define FACTOR(m, x, n)		{ .metric = SW_METRIC_##m, .period = SW_PERIOD_FACTOR, \
-				  .seconds = 3600, .factor = (x) * SW_ALERT_FACTOR_ONE, \
-				  .threshold = (n) }
+#define FX(...)			((struct sw_alert_rule){ __VA_ARGS__ })
+#define SLIDING(m, n, s)	FX(.metric = SW_METRIC_##m, .period = SW_PERIOD_SLIDING, \
+				   .seconds = (s), .threshold = (n))
+#define HOURLY(m, n)		FX(.metric = SW_METRIC_##m, .period = SW_PERIOD_HOUR, \
+				   .threshold = (n))
+#define DAILY(m, n)		FX(.metric = SW_METRIC_##m, .period = SW_PERIOD_DAY, \
+				   .threshold = (n))
+#define FACTOR(m, x, n)		FX(.metric = SW_METRIC_##m, .period = SW_PERIOD_FACTOR, \
+				   .seconds = 3600, .factor = (x) * SW_ALERT_FACTOR_ONE, \
+				   .threshold = (n))
 
 static inline void fx_policy(struct fixture *f)
 {

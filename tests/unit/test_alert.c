@@ -21,7 +21,7 @@ static int teardown(void **state)
 	return 0;
 }
 
-#define RULE(r, text) fx_rule(&f.p, (struct sw_alert_rule)r, text)
+#define RULE(r, text) fx_rule(&f.p, (r), text)
 
 /* Exactly at the threshold, in the sample that sees it; what was before the first sample is not
  * counted. */
@@ -569,9 +569,9 @@ static void test_set_policy(void **state)
 	fx_pass(&f, 1);
 	assert_int_equal(fx_alerts(&f), 1);
 	fx_policy(&other);
-	fx_rule(&other.p, (struct sw_alert_rule)HOURLY(DENIED, 100), "denied 100/hour per account");
-	fx_rule(&other.p, (struct sw_alert_rule)SLIDING(LOCAL, 10, 60), "local 10/60s per account");
-	fx_rule(&other.p, (struct sw_alert_rule)SLIDING(DENIED, 10, 60), "denied 10/60s per account");
+	fx_rule(&other.p, HOURLY(DENIED, 100), "denied 100/hour per account");
+	fx_rule(&other.p, SLIDING(LOCAL, 10, 60), "local 10/60s per account");
+	fx_rule(&other.p, SLIDING(DENIED, 10, 60), "denied 10/60s per account");
 	assert_int_equal(sw_alerts_set_policy(f.a, &other.p, NULL), 0);
 	fx_free_policy(&other.p);
 	fx_pass(&f, 1);

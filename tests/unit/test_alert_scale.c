@@ -73,9 +73,9 @@ static void test_scale(void **state)
 		double ms;
 
 		fx_policy(&f);
-		fx_rule(&f.p, (struct sw_alert_rule)HOURLY(DENIED, 100), "denied 100/hour per account");
-		fx_rule(&f.p, (struct sw_alert_rule)SLIDING(ALLOWED, 1000, 600), "allowed 1000/10m");
-		fx_rule(&f.p, (struct sw_alert_rule)DAILY(LIMITED, 100), "limited 100/day per account");
+		fx_rule(&f.p, HOURLY(DENIED, 100), "denied 100/hour per account");
+		fx_rule(&f.p, SLIDING(ALLOWED, 1000, 600), "allowed 1000/10m");
+		fx_rule(&f.p, DAILY(LIMITED, 100), "limited 100/day per account");
 		fx_start(&f);
 		add_rows(rows[i].accounts);
 		fx_sample(&f);

@@ -10,7 +10,7 @@ static int setup(void **state)
 	setenv("TZ", "UTC", 1);
 	tzset();
 	fx_policy(&f);
-	fx_rule(&f.p, (struct sw_alert_rule)SLIDING(DENIED, 5, 60), "denied 5/60s per account");
+	fx_rule(&f.p, SLIDING(DENIED, 5, 60), "denied 5/60s per account");
 	return 0;
 }
 

@@ -198,22 +198,22 @@ static void test_grammar(void **state)
 			     (const char *const[]){ "csf.conf:2: NUL byte", NULL });
 }
 
-/* What has no equal is kept as a comment where it is about alerts, and named in any case. */
+/* UID tracking becomes a rule; what has no equal is kept as a comment where it is about alerts, and
+ * named in any case. */
 static void test_alerts(void **state)
 {
 	static const char *const conf[] = {
 		"; DROP_OUT_LOGGING = \"1\"", "; UID_INTERVAL = \"30\"", "; UID_LIMIT = \"10\"",
-		"; UID_PORTS = \"25\"", "; LF_ALERT_TO = \"a@example.com\"", "; [alerts]", NULL
+		"; UID_PORTS = \"25\"", "; LF_ALERT_TO = \"a@example.com\"", "[alerts]",
+		"rule = denied 11/60s", "mail = a@example.com", "!mail_from = root", NULL
 	};
+	static const char *const odd[] = { "rule = denied 1/600s", "mail = root", "mail_from = b", NULL };
+	static const char *const none[] = { "; [alerts]", "![alerts]", "!rule = denied 11/60s", "!mail = root", NULL };
 	static const char *const left[] = {
 		"-csf.conf:0: all other settings: 3 of them",
-		"csf.conf:6: DROP_OUT_LOGGING = \"1\": smtpwall.conf has no alerts",
+		"csf.conf:6: DROP_OUT_LOGGING = \"1\": smtpwall counts without it",
 		"-csf.conf:7: DROP_UID_LOGGING = \"0\": it is off",
-		"csf.conf:8: (lfd takes less than 60 seconds for 60)",
-		"csf.conf:9: UID_LIMIT = \"10\": smtpwall.conf has no alerts",
-		"csf.conf:10: UID_PORTS = \"25\": smtpwall.conf has no alerts",
-		"csf.conf:11: LF_ALERT_TO = \"a@example.com\": smtpwall.conf has no",
-		"-csf.conf:12: LF_ALERT_FROM = \"\": it is off",
+		"csf.conf:10: UID_PORTS = \"25\": the rule of [alerts] is about deny_ports",
 		"-csf.conf:15: RT_RELAY_ALERT = \"1\": watches the log",
 		"csf.conf:17: TESTING = \"1\": CSF takes its rules away",
 		"csf.conf:18: DOCKER = \"1\": CSF lets containers pass",
@@ -230,7 +230,10 @@ static void test_alerts(void **state)
 		   "TESTING = \"1\"\nDOCKER = \"1\"\n");
 	assert_import(sw_import_csf, dir, conf, left);
 	write_text("csf.conf", BASE "UID_INTERVAL = \"0\"\nUID_LIMIT = \"10\"\n");
-	assert_import(sw_import_csf, dir, NULL, off);
+	assert_import(sw_import_csf, dir, none, off);
+	write_text("csf.conf", BASE "UID_INTERVAL = \"600\"\nUID_LIMIT = \"0\"\n"
+		   "LF_ALERT_TO = \"a@b@c, x\"\nLF_ALERT_FROM = \"b\"\n");
+	assert_import(sw_import_csf, dir, odd, NULL);
 }
 
 /* Text of the file cannot leave the comment or the line it is put into. */
@@ -239,7 +242,7 @@ static void test_hostile_text(void **state)
 	static const char *const conf[] = { "; LF_ALERT_TO = \"\\x1b[31m\\x7f\"",
 					    "; SMTP_ALLOWUSER = \"x\\x08y\"", NULL };
 	static const char *const left[] = {
-		"csf.conf:6: \\x1b[31m\\x7f\": smtpwall.conf has no alerts",
+		"csf.conf:6: \\x1b[31m\\x7f\": there is no rule of [alerts]",
 		"csf.conf:7: SMTP_ALLOWUSER x\\x08y: there is no such user", NULL
 	};
 

@@ -18,6 +18,9 @@
 
 #define HOSTILE "a\nMESSAGE=x\r\n\033[31m\xe2\x80\xae\xff"
 
+static const char message_event[] = "\nMESSAGE_ID=" SW_MESSAGE_EVENT "\n";
+static const char message_alert[] = "\nMESSAGE_ID=" SW_MESSAGE_ALERT "\n";
+
 static char dir[] = "/tmp/sw-journal-XXXXXX";
 static char journal_path[64], syslog_path[64];
 static struct sw_event event;
@@ -120,7 +123,7 @@ static void test_event(void **state)
 {
 	static const char *const want[] = {
 		"MESSAGE=shop.example 2026-01-01T12:00:00Z DENIED alice (1001) to 198.51.100.25:25 in ",
-		"\nMESSAGE_ID=" SW_MESSAGE_EVENT "\n", "\nPRIORITY=5\n", "\nSYSLOG_FACILITY=3\n",
+		message_event, "\nPRIORITY=5\n", "\nSYSLOG_FACILITY=3\n",
 		"\nSYSLOG_IDENTIFIER=smtpwall\n", "\nSMTPWALL_UID=1001\n", "\nSMTPWALL_USER=alice\n",
 		"\nSMTPWALL_DOMAIN=shop.example\n", "\nSMTPWALL_SOURCE=docroot\n",
 		"\nSMTPWALL_ACCOUNT=alice\n", "\nSMTPWALL_DIRECTORY=/home/alice/www\n",
@@ -142,7 +145,7 @@ static void test_alert(void **state)
 {
 	static const char *const want[] = {
 		"MESSAGE=shop.example alice (1001): 7 denied connects this hour", "\nPRIORITY=4\n",
-		"\nMESSAGE_ID=" SW_MESSAGE_ALERT "\n", "\nSMTPWALL_RULE=denied 5/hour per account\n",
+		message_alert, "\nSMTPWALL_RULE=denied 5/hour per account\n",
 		"\nSMTPWALL_LINE=x.conf:3\n", "\nSMTPWALL_METRIC=denied\n", "\nSMTPWALL_COUNT=7\n",
 		"\nSMTPWALL_THRESHOLD=5\n", "\nSMTPWALL_SECONDS=3600\n", "\nSMTPWALL_SCOPE=account\n",
 		"\nSMTPWALL_UID=1001\n", "\nSMTPWALL_DOMAIN=shop.example\n", NULL
