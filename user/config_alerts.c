@@ -291,11 +291,11 @@ static void set_time(struct sw_load *l, const struct sw_setting *s, uint32_t *to
 
 static void set_path(struct sw_load *l, const struct sw_setting *s, char **to)
 {
-	char *copy = strdup(s->value);
+	char *copy = *s->value ? strdup(s->value) : NULL;
 
-	if (!copy)
+	if (!copy && *s->value)
 		l->err = -ENOMEM;
-	else if (*copy != '/')
+	else if (copy && *copy != '/')
 		sw_config_report(l, s->line, "%s = '%s' is no absolute path", s->key, copy);
 	else
 		*to = (free(*to), TAKE_PTR(copy));

@@ -88,7 +88,7 @@ static void test_good(void **state)
 		  { " m<root> m<ops@example.com> m<x+y@[192.0.2.1]> from=smtpwall@example.com "
 		    "template=/etc/a b" } },
 		/* An empty value takes it back, and then no rule is needed. */
-		{ "[alerts]\nmail =\ncommand =\n", { "csf=0 from" } },
+		{ "[alerts]\nmail =\ncommand =\nmail_template =\n", { "csf=0 from=- template=-" } },
 	};
 
 	(void)state;
