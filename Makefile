@@ -2,6 +2,7 @@
 # make            build smtpwall            make check       unit tests (no root)
 # make check-root kernel and e2e tests      make bench       the figures of README.md
 # make lint       static checks             make install     obeys DESTDIR and prefix
+# make dist       a source archive           make deb       a Debian package
 # V=1 shows the commands; O=DIR builds elsewhere.
 
 O	?= build
@@ -14,6 +15,11 @@ sbindir	?= $(prefix)/sbin
 mandir	?= $(prefix)/share/man
 docdir	?= $(prefix)/share/doc/smtpwall
 sysconfdir ?= /etc
+unitdir	?= $(prefix)/lib/systemd/system
+sysusersdir ?= $(prefix)/lib/sysusers.d
+tmpfilesdir ?= $(prefix)/lib/tmpfiles.d
+bashcompdir ?= $(prefix)/share/bash-completion/completions
+datadir	?= $(prefix)/share
 
 VERSION := $(shell sed -n 's/^## \([0-9][0-9.]*\).*/\1/p' CHANGES.md 2>/dev/null | head -n 1)
 PKGS	:= libbpf libelf zlib json-c inih libmnl sqlite3 ncursesw libsystemd libcap-ng libmicrohttpd
@@ -50,7 +56,7 @@ KERNEL	:= $(patsubst %.c,$(O)/%,$(wildcard tests/kernel/test_*.c))
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all check check-root check-valgrind check-fuzz lint bench install clean tests
+.PHONY: all check check-root check-valgrind check-fuzz lint bench install dist deb clean tests
 
 all: $(O)/smtpwall
 
@@ -77,15 +83,7 @@ $(O)/smtpwall: $(USER_O)
 
 include tests/tests.mk
 
-install: all
-	$(Q)install -D -m 0755 $(O)/smtpwall $(DESTDIR)$(sbindir)/smtpwall
-	$(Q)install -D -m 0644 packaging/man/smtpwall.8 $(DESTDIR)$(mandir)/man8/smtpwall.8
-	$(Q)install -D -m 0644 packaging/man/smtpwall.conf.5 $(DESTDIR)$(mandir)/man5/smtpwall.conf.5
-	$(Q)install -D -m 0755 -t $(DESTDIR)$(prefix)/share/smtpwall/hooks packaging/hooks/*
-	$(Q)install -D -m 0644 README.md $(DESTDIR)$(docdir)/README.md
-	$(Q)install -D -m 0644 CHANGES.md $(DESTDIR)$(docdir)/CHANGES.md
-	$(Q)test -e $(DESTDIR)$(sysconfdir)/smtpwall/smtpwall.conf || install -D -m 0640 \
-		packaging/smtpwall.conf $(DESTDIR)$(sysconfdir)/smtpwall/smtpwall.conf
+include packaging/install.mk
 
 clean:
 	rm -rf $(O)

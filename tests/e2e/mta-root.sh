@@ -23,7 +23,8 @@ own_root() {
 		((EUID == 0)) || skip_all "needs root"
 		need apt-get dpkg unshare pivot_root ss
 		cgroup_root >/dev/null || skip_all "no cgroup v2 root is mounted"
-		[[ -z $(listening) ]] || skip_all "something listens on port 25 here"
+		[[ -n ${own_network:-} || -z $(listening) ]] ||
+			skip_all "something listens on port 25 here"
 		grep -qw overlay /proc/filesystems || modprobe -q overlay ||
 			skip_all "the kernel has no overlay file system"
 		mkdir -p "$build/own-root" "$build/debs/partial" || exit 99

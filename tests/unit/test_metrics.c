@@ -11,8 +11,6 @@
 #include "test_domain_util.h"
 
 #define ODD_UID	4100000001U
-#define ODD_DENIED "smtpwall_uid_attempts_total{uid=\"4100000001\"," \
-		   "user=\"a\\\"b\\\\x5cc\\\\x1b\",verdict=\"denied\"}"
 
 /* The user database where no domains are read. */
 struct passwd *getpwuid(uid_t uid)
@@ -98,13 +96,15 @@ static void assert_well_formed(const char *text)
 
 static void test_accounts(void **state)
 {
+	static const char odd[] = "smtpwall_uid_attempts_total{uid=\"4100000001\","
+				  "user=\"a\\\"b\\\\x5cc\\\\x1b\",verdict=\"denied\"} 8";
 	static const char *const want[] = {
 		"smtpwall_in_force 1", "smtpwall_generation 9", "smtpwall_offenders 5",
 		"smtpwall_attempts_total{verdict=\"denied\"} 144",
 		"smtpwall_attempts_total{verdict=\"allowed\"} 91",
 		"smtpwall_uid_attempts_total{uid=\"1001\",user=\"\",verdict=\"denied\"} 120",
 		"smtpwall_uid_attempts_total{uid=\"kernel\",user=\"(kernel)\",verdict=\"denied\"} 16",
-		ODD_DENIED " 8",
+		odd,
 		"smtpwall_uid_attempts_total{uid=\"rest\",user=\"\",verdict=\"denied\"} 0",
 		"smtpwall_uid_attempts_total{uid=\"rest\",user=\"\",verdict=\"would_deny\"} 4",
 		"smtpwall_uid_attempts_total{uid=\"rest\",user=\"\",verdict=\"limited\"} 2",
