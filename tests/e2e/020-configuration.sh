@@ -130,7 +130,8 @@ run "$smtpwall" apply
 check "the good file is applied" exits 0
 check "its addresses are remembered" eval '[[ -s $SMTPWALL_STATE_DIR/names ]]'
 check "the next generation" is "$(generation)" $((generation + 1))
-printf '[exempt]\nusers = 61001\nmta = none\n' >"$tmp/no-root"
+printf '%s\n' '[exempt]' "users = 61001$mta_users" "groups =$mta_groups" 'mta = none' \
+	>"$tmp/no-root"
 run "$smtpwall" apply --check --config "$tmp/no-root"
 check "root left out: accepted" exits 0
 check "root left out: said" has "$err" "root is not exempt"

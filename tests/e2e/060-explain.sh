@@ -15,8 +15,8 @@ cat >"$tmp/smtpwall.conf" <<END
 deny_ports = 25
 [exempt]
 users = root
-   61001
-groups = 61002
+   61001$mta_users
+groups = 61002$mta_groups
 cgroups = ${cgroup#"$root_cgroup"}/inner
 mta = none
 END

@@ -141,8 +141,8 @@ start() {
 # it does not matter which ones are installed or run.
 config() {
 	[[ -v mta_users ]] || find_mail_servers
-	printf '%s\n[exempt]\nusers = root 61001%s\ngroups =%s\nmta = none\n' \
-		"$1" "$mta_users" "$mta_groups" >"$tmp/smtpwall.conf"
+	printf '%s\n' "$1" '[exempt]' "users = root 61001$mta_users" 'mta = none' \
+		${mta_groups:+"groups =$mta_groups"} >"$tmp/smtpwall.conf"
 }
 
 # Whom smtpwall would not cut off here: it names one at a time.
