@@ -24,6 +24,7 @@ static const struct command {
 	{ "report", cmd_report, "offenders by UID or directory" },
 	{ "top", cmd_top, "live ranking of offenders in the terminal" },
 	{ "events", cmd_events, "the event log: text or JSON lines" },
+	{ "queue", cmd_queue, "what waits in the mail queue, and who put it there" },
 	{ "monitor", cmd_monitor, "the daemon: history, alerts, metrics, and everything kept up to date" },
 	{ "deny", cmd_deny, "deny an account all SMTP for a time" },
 	{ "release", cmd_release, "end a temporary deny, or empty the window of a limit" },

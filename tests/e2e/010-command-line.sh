@@ -7,7 +7,7 @@
 . "$(dirname "$0")/lib.sh"
 start
 
-commands=(run apply off status verify report top events monitor explain suggest domains import metrics)
+commands=(run apply off status verify report top events queue monitor explain suggest domains import metrics)
 
 run "$smtpwall"
 check "without a command: exit status 2" exits 2
