@@ -41,6 +41,15 @@ check: $(UNIT)
 check-root: tests
 	$(Q)CMOCKA_MESSAGE_OUTPUT=TAP scripts/run-tests $(KERNEL) $(wildcard tests/e2e/[0-9]*.sh)
 
+# The same on other kernels, in guests under emulation; needs no root. The last kernels that ran
+# make the table of the man page.
+.PHONY: check-vm kernel-table
+check-vm: tests
+	$(Q)tests/vm/matrix $(O)
+
+kernel-table:
+	$(Q)scripts/kernel-table --write $(O) $(shell sed -nE 's/^([^#\t]+)\t.*/\1/p' tests/vm/kernels.txt)
+
 -include $(SAN_O:.o=.d) $(KLIB_O:.o=.d) $(UNIT:=.d) $(KERNEL:=.d)
 
 # The goals of these are those of a build without sanitizers.
@@ -55,7 +64,8 @@ check-scale: $(O)/domain_scale $(O)/alert_scale
 
 # Static checks, one file a job.
 TIDY_C	:= $(USER_C) $(wildcard tests/unit/*.c tests/kernel/*.c tests/bench/*.c tests/e2e/*.c)
-SHELLS	:= $(wildcard scripts/* tests/e2e/*.sh tests/bench/*.sh tests/vm/*.sh packaging/hooks/*) .ci/run
+SHELLS	:= $(wildcard scripts/* tests/e2e/*.sh tests/bench/*.sh packaging/hooks/*) \
+	   tests/vm/fetch-kernel tests/vm/run-guest tests/vm/matrix tests/vm/guest-init .ci/run
 MEN	:= packaging/man/smtpwall.8 packaging/man/smtpwall.conf.5
 
 lint: $(TIDY_C:%=$(O)/lint/%.tidy) $(O)/lint/cppcheck

@@ -69,7 +69,7 @@ static void same_policy_again(void **state)
 	for (int i = 0; i < 2; i++) {
 		seen = hammer_stop(&h[i], false);
 		assert_int_equal(seen.passed, 0);
-		assert_true(seen.refused[ECONNREFUSED] + 1 >= seen.attempts);
+		assert_true(seen.refused[wall_refusal()] + 1 >= seen.attempts);
 		attempts += seen.attempts;
 	}
 	seen = hammer_stop(&h[2], false);
@@ -101,11 +101,12 @@ static void two_policies_alternate(void **state)
 	assert_int_equal(seen.refused[ECONNREFUSED], 0);	/* A's refusal, B's rows */
 	assert_true(seen.passed > 0 && seen.refused[EPERM] > 0);
 	seen = hammer_stop(&b, false);
-	assert_int_equal(seen.refused[EPERM], 0);		/* B's refusal, A's rows */
-	assert_true(seen.passed > 0 && seen.refused[ECONNREFUSED] > 0);
+	if (wall_refusal() == ECONNREFUSED)
+		assert_int_equal(seen.refused[EPERM], 0);	/* B's refusal, A's rows */
+	assert_true(seen.passed > 0 && seen.refused[wall_refusal()] > 0);
 	seen = hammer_stop(&never, false);
 	assert_int_equal(seen.passed, 0);
-	assert_true(seen.refused[EPERM] > 0 && seen.refused[ECONNREFUSED] > 0);
+	assert_true(seen.refused[EPERM] > 0 && seen.refused[wall_refusal()] > 0);
 	seen = hammer_stop(&always, false);
 	assert_int_equal(seen.refused[EPERM] + seen.refused[ECONNREFUSED], 0);
 }
@@ -158,9 +159,9 @@ static void loader_is_killed(void **state)
 	wall_live(&wall, &live);
 	assert_true(live.in_force);
 	sw_live_close(&live);
-	assert_int_equal(hammer_once(&wall, UID_NEVER, 25, false), ECONNREFUSED);
+	assert_int_equal(hammer_once(&wall, UID_NEVER, 25, false), wall_refusal());
 	assert_int_equal(hammer_once(&wall, UID_A, 25, false), 0);
-	assert_int_equal(hammer_once(&wall, UID_B, 25, true), ECONNREFUSED);
+	assert_int_equal(hammer_once(&wall, UID_B, 25, true), wall_refusal());
 	print_message("# the loader was killed %u times\n", kills);
 }
 

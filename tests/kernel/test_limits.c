@@ -114,11 +114,11 @@ static void check_limited(const struct limited *l, enum sw_kind kind, uint64_t i
 	who.attempts = ATTEMPTS;
 	seen = crowd_run(&wall, &who);
 	u = used(kind, id);
-	if (seen.passed != N || seen.refused[ECONNREFUSED] != ATTEMPTS - N || u.hour_used != N ||
+	if (seen.passed != N || seen.refused[wall_refusal()] != ATTEMPTS - N || u.hour_used != N ||
 	    u.day_used != N)
 		fail_msg("%s: %llu passed, %llu refused, %u and %u used", l->name,
 			 (unsigned long long)seen.passed,
-			 (unsigned long long)seen.refused[ECONNREFUSED], u.hour_used, u.day_used);
+			 (unsigned long long)seen.refused[wall_refusal()], u.hour_used, u.day_used);
 	assert_int_equal(wall_uid(&wall, l->charged, SW_N_ALLOWED), N);
 	assert_int_equal(wall_uid(&wall, l->charged, SW_N_LIMITED), ATTEMPTS - N);
 	assert_int_equal(overhear_reason(&wall, l->charged), l->reason);
@@ -180,7 +180,7 @@ static void exactly_very_many(void **state)
 	fresh("[limit]\nuser 61001 = 35000/hour\nserver = 30000/day\n");
 	seen = crowd_run(&wall, &o);
 	assert_int_equal(seen.passed, 30000);
-	assert_int_equal(seen.refused[ECONNREFUSED], 10000);
+	assert_int_equal(seen.refused[wall_refusal()], 10000);
 	assert_int_equal(used(SW_KIND_UID, 61001).hour_used, 30000);
 	assert_int_equal(used(SW_KIND_SERVER, 0).day_used, 30000);
 }

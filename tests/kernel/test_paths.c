@@ -18,6 +18,7 @@
 #include "attack.h"
 #include "log.h"
 #include "netlab.h"
+#include "util.h"
 #include "wall.h"
 
 #define PORT		25
@@ -90,9 +91,9 @@ static struct sw_uid_key row_of(const struct one *t)
 
 static int refusal(const struct one *t)
 {
-	if (t->a->flags & ATTACK_NO_ERRNO || !t->disable)
+	if (t->a->flags & ATTACK_NO_ERRNO)
 		return -ECONNREFUSED;
-	return -EPERM;
+	return t->disable ? -EPERM : -wall_refusal();
 }
 
 static uint64_t accepted(const struct attack *a)
@@ -188,7 +189,7 @@ static int run_mode(enum mode mode, const char *disable, const char *label)
 
 	if (!tests || !ones)
 		exit(99);
-	wall.target.disable = disable;
+	wall.target.disable = disable ?: getenv("SMTPWALL_DISABLE");
 	if (mode != OPEN && wall_apply(&wall, policy[mode]) < 0)
 		exit(99);
 	for (size_t i = 0; i < count; i++) {
@@ -211,10 +212,24 @@ static int run_mode(enum mode mode, const char *disable, const char *label)
 	return failed;
 }
 
-int main(void)
+/* One of the modes alone, or all. */
+int main(int argc, char **argv)
 {
 	struct netlab_opts opts = {
 		.instance = -1, .port = PORT, .control_port = CONTROL_PORT, .local_port = PORT,
+	};
+	static const struct {
+		enum mode mode;
+		const char *disable, *label;
+	} modes[] = {
+		{ OPEN, NULL, "open" },
+		{ ENFORCE, NULL, "enforce" },
+		{ OBSERVE, NULL, "observe" },
+		{ STRICT, NULL, "strict identity" },
+		{ GROUP, NULL, "group" },
+		{ CONTAINERS, NULL, "containers exempt" },
+		{ ENFORCE, OPTIONAL, "enforce, old kernel" },
+		{ STRICT, OPTIONAL, "strict, old kernel" },
 	};
 	int failed = 0, r;
 
@@ -228,14 +243,9 @@ int main(void)
 	wall_open(&wall);
 	ctx.cgroup = wall.cgroup;
 
-	failed += run_mode(OPEN, NULL, "open");
-	failed += run_mode(ENFORCE, NULL, "enforce");
-	failed += run_mode(OBSERVE, NULL, "observe");
-	failed += run_mode(STRICT, NULL, "strict identity");
-	failed += run_mode(GROUP, NULL, "group");
-	failed += run_mode(CONTAINERS, NULL, "containers exempt");
-	failed += run_mode(ENFORCE, OPTIONAL, "enforce, old kernel");
-	failed += run_mode(STRICT, OPTIONAL, "strict, old kernel");
+	for (size_t i = 0; i < ARRAY_SIZE(modes); i++)
+		if (argc < 2 || strcmp(argv[1], modes[i].label) == 0)
+			failed += run_mode(modes[i].mode, modes[i].disable, modes[i].label);
 
 	wall_close(&wall);
 	netlab_close(lab);

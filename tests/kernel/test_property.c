@@ -426,7 +426,6 @@ static int build_world(void **state)
 	(void)state;
 	wall_open(&wall);
 	cast_open(&wall, &cast, &world);
-	wall.target.disable = getenv("SMTPWALL_DISABLE");
 	if (sw_features_probe(wall.target.disable, &f) < 0)
 		return -1;
 	world.no_redirect = !f.f[SW_FEAT_SOCKET_STORAGE].present;

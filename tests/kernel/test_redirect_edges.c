@@ -194,7 +194,7 @@ static int refused_then_elsewhere(struct talk *t)
 {
 	int fd = talk_socket(t->how);
 
-	if (talk_connect(t, fd) != ECONNREFUSED)
+	if (talk_connect(t, fd) != wall_refusal())
 		return 1;
 	t->how |= TALK_CONTROL;
 	t->error = talk_connect(t, fd);

@@ -49,7 +49,27 @@ void wall_open(struct wall *w)
 	snprintf(w->config, sizeof(w->config), "/tmp/swtest%d.conf", (int)getpid());
 	if (mkdir(w->cgroup, 0755) < 0 && errno != EEXIST)
 		give_up("mkdir %s: %s", w->cgroup, strerror(errno));
-	w->target = (struct sw_target){ .pin_dir = w->pin_dir, .cgroup = w->cgroup };
+	w->target = (struct sw_target){ .pin_dir = w->pin_dir, .cgroup = w->cgroup,
+					.disable = getenv("SMTPWALL_DISABLE") };
+}
+
+bool wall_has(enum sw_feature_id feature)
+{
+	struct sw_features f;
+	int r = sw_features_probe(getenv("SMTPWALL_DISABLE"), &f);
+
+	if (r < 0)
+		give_up("cannot find out what this kernel can do: %s", strerror(-r));
+	return f.f[feature].present;
+}
+
+int wall_refusal(void)
+{
+	static int refusal;
+
+	if (!refusal)
+		refusal = wall_has(SW_FEAT_CUSTOM_ERRNO) ? ECONNREFUSED : EPERM;
+	return refusal;
 }
 
 void wall_close(struct wall *w)

@@ -9,6 +9,7 @@
 #include "apply.h"
 #include "live.h"
 #include "policy.h"
+#include "probe.h"
 #include "smtpwall_abi.h"
 
 /* Everything that is pinned while a plain policy is in force, sorted. */
@@ -27,11 +28,21 @@ struct wall {
 	struct sw_target target;
 };
 
-/* Makes the cgroup; nothing is in force yet. Fails the test program when it cannot. */
+/*
+ * Makes the cgroup; nothing is in force yet. Fails the test program when it cannot. Features that
+ * SMTPWALL_DISABLE names are taken for missing, as on a lesser kernel.
+ */
 void wall_open(struct wall *w);
 
 /* Takes everything down and removes the cgroup. */
 void wall_close(struct wall *w);
+
+/* Whether a policy applied here can count on the feature. */
+bool wall_has(enum sw_feature_id feature);
+
+/* What a denied connect ends with: ECONNREFUSED, the default of the configuration, or EPERM where
+ * the kernel leaves no choice. */
+int wall_refusal(void);
 
 /* Parses `text` as a configuration file; must be valid. The caller frees `ret`. */
 void wall_policy(struct wall *w, const char *text, struct sw_policy *ret);
