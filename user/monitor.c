@@ -10,12 +10,14 @@
 #include "config.h"
 #include "log.h"
 #include "monitor.h"
+#include "outside.h"
 #include "util.h"
 
 #define USEC_PER_SEC	1000000ULL
 #define LOOK_AGAIN	USEC_PER_SEC		/* for a policy: bpffs tells nobody */
 #define RESTART_AFTER	USEC_PER_SEC		/* of a worker that failed, doubled each time */
 #define RESTART_MAX	(60 * USEC_PER_SEC)
+#define APPLY_S		120
 
 struct supervisor {
 	const struct sw_monitor_config *config;
@@ -186,14 +188,15 @@ static int on_applied(sd_event_source *src, const siginfo_t *si, void *data)
 static int on_hangup(sd_event_source *src, const struct signalfd_siginfo *si, void *data)
 {
 	struct supervisor *s = data;
-	_cleanup_free_ const char **argv = NULL;
+	_cleanup_free_ const char **apply = NULL, **argv = NULL;
 	sigset_t none;
 
 	(void)src;
 	(void)si;
 	if (s->apply)
 		return 0;
-	argv = sw_monitor_apply(s->config, NULL);
+	apply = sw_monitor_apply(s->config, NULL);
+	argv = apply ? sw_outside_argv(apply, APPLY_S, false) : NULL;
 	if (!argv)
 		return 0;
 	sd_notifyf(0, "RELOADING=1\nSTATUS=applying");

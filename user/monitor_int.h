@@ -32,8 +32,7 @@ struct sw_worker {
 	struct sw_domains *domains;
 	struct sw_runner *runner;
 	struct sw_runner_config run;
-	const char **refresh_argv;
-	const char *textfile_argv[6];
+	const char **argv[_SW_RUN_MAX];	/* of `run` */
 	sd_event *event;
 	int address_fd;
 	uint64_t second;		/* how many have passed */
@@ -49,6 +48,11 @@ struct sw_worker {
 	struct sw_alert_kernel *alert_kernel;
 	struct sw_journal *journal;	/* NULL: not wanted */
 };
+
+/* Lets the runner run `argv`, whose texts have to stay; before it starts. `leave`: what it leaves in
+ * the background goes on. 0 or -ENOMEM. */
+int sw_worker_may_run(struct sw_worker *w, enum sw_run_kind kind, const char *const *argv,
+		      int timeout_s, bool leave);
 
 /* Ends the loop. */
 int sw_worker_finish(struct sw_worker *w, enum sw_monitor_end end);
@@ -80,8 +84,8 @@ void sw_worker_record_close(struct sw_worker *w);
 
 /* ---- monitor_tell.c: alerts and the system's log ---- */
 
-/* What the runner has to be able to do; before it starts. */
-void sw_worker_tell_prepare(struct sw_worker *w);
+/* What the runner has to be able to do; before it starts. 0 or -ENOMEM. */
+int sw_worker_tell_prepare(struct sw_worker *w);
 
 /* 0, or -errno after one error. */
 int sw_worker_tell_open(struct sw_worker *w);

@@ -49,19 +49,17 @@ static void log_alert(void *data, const struct sw_alert *alert)
 
 /* ---- From root to the loop ---- */
 
-void sw_worker_tell_prepare(struct sw_worker *w)
+int sw_worker_tell_prepare(struct sw_worker *w)
 {
 	static const char *const sendmail[] = { "/usr/sbin/sendmail", "-t", "-i", NULL };
 	const struct sw_alert_config *c = &w->policy->alerts;
+	int r = 0;
 
-	if (c->command) {
-		w->run.argv[SW_RUN_COMMAND] = (const char *const *)c->command;
-		w->run.timeout_s[SW_RUN_COMMAND] = COMMAND_S;
-	}
-	if (c->mail) {
-		w->run.argv[SW_RUN_MAIL] = sendmail;
-		w->run.timeout_s[SW_RUN_MAIL] = MAIL_S;
-	}
+	if (c->command)
+		r = sw_worker_may_run(w, SW_RUN_COMMAND, (const char *const *)c->command, COMMAND_S, false);
+	if (!r && c->mail)	/* it delivers in the background */
+		r = sw_worker_may_run(w, SW_RUN_MAIL, sendmail, MAIL_S, true);
+	return r;
 }
 
 /* malloc'd; NULL after a warning. */

@@ -7,12 +7,14 @@
 
 #include "log.h"
 #include "monitor_int.h"
+#include "outside.h"
 #include "setup.h"
 #include "util.h"
 
 #define USEC_PER_SEC	1000000ULL
 #define APPLY_S		120	/* an apply may wait for resolvers */
 #define WRITE_S		20
+#define GRACE_S		5	/* for who runs it outside, to end it first */
 
 int sw_worker_finish(struct sw_worker *w, enum sw_monitor_end end)
 {
@@ -174,25 +176,34 @@ static int open_domains(struct sw_worker *w)
 	return r < 0 ? r : sw_domains_refresh(w->domains);
 }
 
-static int start_runner(struct sw_worker *w)
+int sw_worker_may_run(struct sw_worker *w, enum sw_run_kind kind, const char *const *argv,
+		      int timeout_s, bool leave)
 {
 	struct sw_runner_config *c = &w->run;
 
-	w->refresh_argv = sw_monitor_apply(w->config, "--refresh");
-	if (!w->refresh_argv)
+	w->argv[kind] = sw_outside_argv(argv, timeout_s, leave);
+	if (!w->argv[kind])
 		return -ENOMEM;
-	c->argv[SW_RUN_REFRESH] = w->refresh_argv;
-	c->timeout_s[SW_RUN_REFRESH] = APPLY_S;
-	if (w->policy->metrics_textfile) {
-		const char *const argv[] = { w->config->self, "metrics", "--textfile",
-					     w->policy->metrics_textfile, "--input", NULL };
+	c->argv[kind] = w->argv[kind];
+	c->program[kind] = argv[0];
+	c->leave[kind] = leave;
+	c->timeout_s[kind] = timeout_s + GRACE_S;
+	return 0;
+}
 
-		memcpy(w->textfile_argv, argv, sizeof(argv));
-		c->argv[SW_RUN_TEXTFILE] = w->textfile_argv;
-		c->timeout_s[SW_RUN_TEXTFILE] = WRITE_S;
-	}
-	sw_worker_tell_prepare(w);
-	return sw_runner_start(c, &w->runner);
+static int start_runner(struct sw_worker *w)
+{
+	_cleanup_free_ const char **refresh = sw_monitor_apply(w->config, "--refresh");
+	const char *file = w->policy->metrics_textfile;
+	const char *const textfile[] = { w->config->self, "metrics", "--textfile", file, "--input",
+					 NULL };
+	int r = refresh ? sw_worker_may_run(w, SW_RUN_REFRESH, refresh, APPLY_S, false) : -ENOMEM;
+
+	if (!r && file)
+		r = sw_worker_may_run(w, SW_RUN_TEXTFILE, textfile, WRITE_S, false);
+	if (!r)
+		r = sw_worker_tell_prepare(w);
+	return r < 0 ? r : sw_runner_start(&w->run, &w->runner);
 }
 
 /* Everything that needs root. The runner first: it shall inherit nothing. */
@@ -233,7 +244,8 @@ static void close_all(struct sw_worker *w)
 	sw_closep(&w->lock_fd);
 	sw_closep(&w->address_fd);
 	sw_runner_free(w->runner);
-	free(w->refresh_argv);
+	for (int i = 0; i < _SW_RUN_MAX; i++)
+		free(w->argv[i]);
 	sw_domains_free(w->domains);
 	if (w->control)
 		sw_control_unmap(w->control);

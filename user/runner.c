@@ -47,7 +47,8 @@ static void answer(struct root *r, struct message m, int status)
 
 static void end_job(struct job *j, int status)
 {
-	kill(-j->pid, SIGKILL);	/* also what it left in the background */
+	if (!j->root->config->leave[j->m.kind])
+		kill(-j->pid, SIGKILL);	/* also what it left in the background */
 	j->child = sd_event_source_disable_unref(j->child);
 	j->timer = sd_event_source_disable_unref(j->timer);
 	j->pid = 0;
@@ -111,8 +112,11 @@ static int start_job(struct job *j, int in)
 {
 	const char *const *argv = j->root->config->argv[j->m.kind];
 	uint64_t limit = (uint64_t)j->root->config->timeout_s[j->m.kind] * 1000000;
+	const char *program = j->root->config->program[j->m.kind];
 	int r = sw_ask_trusts(argv[0]);
 
+	if (!r && program)
+		r = sw_ask_trusts(program);
 	if (r < 0)
 		return r;
 	j->late = false;

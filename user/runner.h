@@ -10,6 +10,7 @@
 #ifndef SW_RUNNER_H
 #define SW_RUNNER_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -27,6 +28,8 @@ enum sw_run_kind {
 
 struct sw_runner_config {
 	const char *const *argv[_SW_RUN_MAX];	/* NULL: cannot be asked for. Absolute paths */
+	const char *program[_SW_RUN_MAX];	/* that argv starts in the end; NULL: argv[0] */
+	bool leave[_SW_RUN_MAX];	/* what it left in the background goes on */
 	int timeout_s[_SW_RUN_MAX];
 };
 
