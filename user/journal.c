@@ -43,7 +43,7 @@ int sw_journal_open(const char *journal, const char *syslog, struct sw_journal *
 	r = set_path(&j->journal, journal ?: SW_JOURNAL_SOCKET);
 	r = r ?: set_path(&j->syslog, syslog ?: SW_SYSLOG_SOCKET);
 	/* Not connected: a log daemon that is started again is found again. */
-	j->fd = r ? -1 : socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	j->fd = r ? -1 : socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	if (!r && j->fd < 0)
 		r = -errno;
 	if (r < 0) {
