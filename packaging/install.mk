@@ -27,3 +27,9 @@ install: all
 		install -m 0755 packaging/hooks/* $(DATA)/hooks; }
 	$(Q)test -e $(DESTDIR)$(sysconfdir)/smtpwall/smtpwall.conf || install -D -m 0640 \
 		packaging/smtpwall.conf $(DESTDIR)$(sysconfdir)/smtpwall/smtpwall.conf
+
+dist:
+	$(Q)scripts/make-dist $(VERSION) $(O)
+
+deb:
+	$(Q)scripts/make-deb $(VERSION) $(O)/deb

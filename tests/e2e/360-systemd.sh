@@ -25,8 +25,9 @@ unit=/usr/lib/systemd/system
 systemd-sysusers
 systemd-tmpfiles --create /usr/lib/tmpfiles.d/smtpwall.conf
 check "sysusers: a user without a shell" has "$(getent passwd smtpwall)" /nologin
-check "tmpfiles: the state directory is the monitor's" \
-	is "$(stat -c '%U %a' /var/lib/smtpwall)" 'smtpwall 750'
+check "tmpfiles: the state directory is root's, the history in it the monitor's" \
+	is "$(stat -c '%U %G %a' /var/lib/smtpwall{,/history} | xargs)" \
+	'root smtpwall 750 smtpwall smtpwall 750'
 for name in smtpwall smtpwall-monitor; do
 	run systemd-analyze verify --man=no "$unit/$name.service"
 	check "$name.service: systemd finds nothing wrong" eval 'exits 0 && [[ -z $err ]]'
@@ -112,6 +113,39 @@ run inside systemctl reload smtpwall.service
 check "a broken configuration: reload fails" eval '((status != 0))'
 check "a broken configuration: still denied" denied
 check "a broken configuration: the same generation" is "$(in_force)" "$((first + 3))"
+
+cp "$tmp/good.conf" /etc/smtpwall/smtpwall.conf
+
+# ---- The monitor, in its sandbox ----
+
+log() { inside journalctl --quiet --no-pager -o cat -u smtpwall-monitor.service; }
+log_has() { [[ $(log) == *"$1"* ]]; }
+worker() { inside pgrep -u smtpwall -x smtpwall; }
+main_pid() { prop smtpwall-monitor.service MainPID; }
+run inside systemctl start smtpwall-monitor.service
+check "monitor: starts, and says that it is ready" exits 0
+check "monitor: watches" within log_has "watching generation $((first + 3))"
+check "monitor: as its own user" within worker
+check "monitor: no error" eval '[[ $(log) != *"cannot"* ]]'
+check "monitor: keeps a history" within test -e /var/lib/smtpwall/history/history.db
+check "monitor: of its user" is "$(stat -c %U /var/lib/smtpwall/history/history.db)" smtpwall
+run sw status
+check "monitor: status knows it" has "$out" onitor
+pid=$(main_pid)
+run inside systemctl reload smtpwall-monitor.service
+check "monitor, reload: applies" within eval '[[ $(in_force) == "$((first + 4))" ]]'
+check "monitor, reload: the same process" is "$(main_pid)" "$pid"
+check "monitor, reload: watches the new one" within log_has "watching generation $((first + 4))"
+echo '203.0.113.77 mail.swtest.example' >>/etc/hosts
+check "monitor: a refresh works from within" eval '! log_has "cannot be brought up to date"'
+inside systemctl kill --signal=KILL --kill-whom=all smtpwall-monitor.service
+other_pid() { [[ $(main_pid) != @(0|"$pid") && $(prop smtpwall-monitor.service ActiveState) == active ]]; }
+check "monitor, killed: still denied" denied
+check "monitor, killed: comes again" within other_pid
+inside systemctl stop smtpwall-monitor.service
+check "monitor, stopped: still denied" denied
+check "monitor, stopped: the same generation" is "$(in_force)" "$((first + 4))"
+echo 'users = nobody-at-all' >>/etc/smtpwall/smtpwall.conf
 
 # ---- A boot with that configuration ----
 
