@@ -96,12 +96,14 @@ static bool take_invocation(const char *line, size_t len, struct sw_queue_messag
 	return true;
 }
 
-/* "Received: from name (HELO x) (info@shop.example@203.0.113.9) by host with ESMTPA": which
- * qmail-smtpd puts in front where mail came from the network. */
+/* "Received: from name (HELO x) (info@shop.example@203.0.113.9)" and on the next line "  by host
+ * with ESMTPA": which qmail-smtpd puts in front where mail came from the network. What the client
+ * says of itself has no parentheses and no blanks there. */
 static void take_client(const char *line, size_t len, struct sw_queue_texts *t,
 			struct sw_queue_message *m)
 {
-	const char *by = memmem(line, len, ") by ", 5), *open = by, *at;
+	const char *by = memmem(line, len, ")\n  by ", 7) ?: memmem(line, len, ") by ", 5);
+	const char *open = by, *at;
 	char client[SW_QUEUE_TEXT_MAX + 1];
 
 	while (open && open > line && *open != '(')
@@ -129,8 +131,11 @@ int sw_queue_qmail_parse_message(struct sw_queue_file *f, struct sw_queue_texts 
 		return r;
 	for (const char *line = f->buf, *end = line + f->len; line < end; number++) {
 		const char *stop = memchr(line, '\n', (size_t)(end - line)), *value;
-		size_t len = (size_t)((stop ? stop : end) - line);
+		size_t len;
 
+		while (number == 1 && stop && stop + 1 < end && strchr(" \t", stop[1]) && stop[1])
+			stop = memchr(stop + 1, '\n', (size_t)(end - stop - 1));
+		len = (size_t)((stop ? stop : end) - line);
 		if (!len)
 			break;
 		if (number == 0)
