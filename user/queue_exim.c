@@ -172,18 +172,15 @@ static int parse_tree(struct cursor *c, const char *line, struct list *done)
 
 	if (!strcmp(line, "XX"))
 		return 0;
-	for (;; line = next_line(c)) {
-		if (!line)
-			return -ENODATA;
+	do {
 		if ((line[0] != 'Y' && line[0] != 'N') || (line[1] != 'Y' && line[1] != 'N') ||
 		    line[2] != ' ')
 			return -EBADMSG;
 		waiting += (uint64_t)(line[0] == 'Y') + (line[1] == 'Y');
 		if (add(done, line + 3) < 0)
 			return -ENOMEM;
-		if (--waiting == 0)
-			return 0;
-	}
+	} while (--waiting && (line = next_line(c)));
+	return waiting ? -ENODATA : 0;
 }
 
 /* Cuts off what may stand behind an address: parent, error address and flags, after a blank. */

@@ -23,7 +23,7 @@ bool sw_queue_script_header(const char *line, size_t len, const char **value, si
 	static const char *const names[] = { "X-PHP-Originating-Script:", "X-PHP-Script:" };
 
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
-		size_t name = strlen(names[i]), end = name;
+		size_t name = strlen(names[i]), end;
 
 		if (len <= name || strncasecmp(line, names[i], name) != 0)
 			continue;

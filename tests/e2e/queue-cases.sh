@@ -82,14 +82,14 @@ everything() { find "$spool" -printf '%p %i %s %m %U %C@\n' | sort; }
 
 # ranked NAME: what hand_in handed in, the message of news@blog.example being frozen.
 ranked() {
-	local name=$1 before after fields='uid user domain messages recipients frozen via'
+	local name=$1 before after columns='uid user domain messages recipients frozen via'
 	before=$(everything)
-	check "$name: shop" row uid "$fields" "$account shop shop.example 4 7 0 sendmail"
-	check "$name: blog" row uid "$fields" "$other blog blog.example 2 2 1 sendmail"
+	check "$name: shop" row uid "$columns" "$account shop shop.example 4 7 0 sendmail"
+	check "$name: blog" row uid "$columns" "$other blog blog.example 2 2 1 sendmail"
 	check "$name: a shared UID: the script says whose" row uid "uid source domain messages" \
 		"$shared script blog.example 1"
-	check "$name: SMTP to this machine" row uid "$fields" "- - shop.example 1 1 0 local"
-	check "$name: authenticated" row uid "$fields source" "- - shop.example 1 1 0 auth auth"
+	check "$name: SMTP to this machine" row uid "$columns" "- - shop.example 1 1 0 local"
+	check "$name: authenticated" row uid "$columns source" "- - shop.example 1 1 0 auth auth"
 	check "$name: by authenticated user" row auth "auth messages" "info@shop.example 1"
 	check "$name: by script" row script "script uid messages" "$account:contact.php $account 1"
 	check "$name: by sender" row sender "sender uid messages frozen" "news@blog.example $other 1 1"

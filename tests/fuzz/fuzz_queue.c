@@ -28,7 +28,7 @@ static void check(const struct sw_queue_message *m)
 	check_text(m->recipient);
 	assert(m->via >= 0 && m->via < _SW_QUEUE_VIA_MAX);
 	assert(m->received >= 0);
-	assert((m->recipient == NULL) <= (m->recipients == 0 || m->recipients > 1));
+	assert(!m->recipient || m->recipients);
 	assert(!m->auth || m->via == SW_QUEUE_AUTH);
 }
 
