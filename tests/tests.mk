@@ -53,14 +53,15 @@ kernel-table:
 -include $(SAN_O:.o=.d) $(KLIB_O:.o=.d) $(UNIT:=.d) $(KERNEL:=.d)
 
 # The goals of these are those of a build without sanitizers.
-$(O)/domain_scale $(O)/alert_scale: $(O)/%: tests/unit/test_%.c $(LIB_O)
+$(O)/domain_scale $(O)/alert_scale $(O)/history_scale: $(O)/%: tests/unit/test_%.c $(LIB_O)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(WARN) $< $(LIB_O) $(LDLIBS) -lcmocka -o $@
 
 .PHONY: check-scale
-check-scale: $(O)/domain_scale $(O)/alert_scale
+check-scale: $(O)/domain_scale $(O)/alert_scale $(O)/history_scale
 	$(Q)$(O)/domain_scale
 	$(Q)$(O)/alert_scale
+	$(Q)$(O)/history_scale
 
 # Static checks, one file a job.
 TIDY_C	:= $(USER_C) $(wildcard tests/unit/*.c tests/kernel/*.c tests/bench/*.c tests/e2e/*.c)

@@ -415,6 +415,8 @@ int sw_history_db_read(const char *path, struct sw_history_db *d)
 		sw_history_db_close(d);
 		r = read_immutable(path, d) ?: check_version(d, &version);
 	}
+	if (!r)
+		r = sw_history_exec(d, "PRAGMA cache_size = -32768");	/* a report looks here and there */
 	/* Made, but not filled yet. */
 	return !r && !version ? -ENOENT : r;
 }

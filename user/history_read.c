@@ -116,6 +116,18 @@ const struct sw_place_sum *sw_history_find_sum(const struct sw_place_sums *t, in
 	return s && s->used ? s : NULL;
 }
 
+static void add_cells(struct sw_place_sum *s, sqlite3_stmt *st, int column)
+{
+	const void *blob = sqlite3_column_blob(st, column);
+	uint64_t sketch[SW_SKETCH_WORDS];
+
+	if (!blob || sqlite3_column_bytes(st, column) != sizeof(sketch))
+		return;
+	memcpy(sketch, blob, sizeof(sketch));
+	for (int i = 0; i < SW_SKETCH_WORDS; i++)
+		s->sketch[i] |= sketch[i];
+}
+
 static int add_row(struct sw_place_sums *t, sqlite3_stmt *st, bool subtract)
 {
 	struct sw_place_sum *s = sum_of(t, sqlite3_column_int64(st, 0));
@@ -124,7 +136,7 @@ static int add_row(struct sw_place_sums *t, sqlite3_stmt *st, bool subtract)
 
 	if (!s)
 		return -ENOMEM;
-	sw_history_get_slots(st, 3, n);
+	sw_history_get_slots(st, 4, n);
 	for (int i = 0; i < _SW_N_MAX; i++)
 		s->n[i] += subtract ? -(uint64_t)n[i] : (uint64_t)n[i];
 	if (subtract)
@@ -133,6 +145,7 @@ static int add_row(struct sw_place_sums *t, sqlite3_stmt *st, bool subtract)
 		s->first = first;
 	if (last > s->last)
 		s->last = last;
+	add_cells(s, st, 3);
 	return 0;
 }
 
@@ -156,10 +169,31 @@ static int scan(struct sw_history_db *d, const char *sql, time_t from, time_t to
 	return r ?: sw_history_errno(d->db, rc);
 }
 
-#define HOURS	"SELECT place, start + first, start + last, %C FROM hour " \
+#define HOURS	"SELECT place, start + first, start + last, NULL, %C FROM hour " \
 		"WHERE start >= ? AND start < ?"
-#define DAYS	"SELECT place, start + first, start + last, %C FROM day " \
+#define DAYS	"SELECT place, start + first, start + last, sketch, %C FROM day " \
 		"WHERE start >= ? AND start < ?"
+
+/* Destinations are only kept by the day: a day of which some hours count tells its own too. */
+static int add_cells_of_day(struct sw_history_db *d, time_t day, struct sw_place_sums *t)
+{
+	sqlite3_stmt *st;
+	int r, rc;
+
+	st = sw_history_query(d, "SELECT place, sketch FROM day WHERE start = ? AND sketch IS NOT NULL", &r);
+	if (!st)
+		return r;
+	sqlite3_bind_int64(st, 1, day);
+	while ((rc = sqlite3_step(st)) == SQLITE_ROW) {
+		int64_t place = sqlite3_column_int64(st, 0);
+		struct sw_place_sum *s = t->size ? slot_of(t, place) : NULL;
+
+		if (s && s->used)
+			add_cells(s, st, 1);
+	}
+	sqlite3_finalize(st);
+	return sw_history_errno(d->db, rc);
+}
 
 /* Whole days where there are such, hours before and after. */
 int sw_history_sum(struct sw_history_db *d, time_t from, time_t to, struct sw_place_sums *t)
@@ -168,39 +202,18 @@ int sw_history_sum(struct sw_history_db *d, time_t from, time_t to, struct sw_pl
 	time_t end_day = to - to % SW_HISTORY_DAY;
 	int r;
 
-	if (first_day >= end_day)
-		return scan(d, HOURS, from, to, false, t);
+	if (first_day > end_day) {	/* all within one day */
+		r = scan(d, HOURS, from, to, false, t);
+		return r ?: add_cells_of_day(d, end_day, t);
+	}
 	r = scan(d, HOURS, from, first_day, false, t);
 	if (!r)
-		r = scan(d, DAYS, first_day, end_day, false, t);
-	return r ?: scan(d, HOURS, end_day, to, false, t);
-}
-
-/* Destinations are only kept by the day: days of which not all counts are also tell theirs. */
-int sw_history_sum_cells(struct sw_history_db *d, time_t from, time_t to, struct sw_place_sums *t)
-{
-	sqlite3_stmt *st;
-	int r, rc;
-
-	st = sw_history_query(d, "SELECT place, sketch FROM day WHERE start >= ? AND start < ? AND"
-			      " sketch IS NOT NULL", &r);
-	if (!st)
-		return r;
-	sqlite3_bind_int64(st, 1, from - from % SW_HISTORY_DAY);
-	sqlite3_bind_int64(st, 2, to);
-	while ((rc = sqlite3_step(st)) == SQLITE_ROW) {
-		struct sw_place_sum *s = (struct sw_place_sum *)
-			sw_history_find_sum(t, sqlite3_column_int64(st, 0));
-		uint64_t sketch[SW_SKETCH_WORDS];
-
-		if (!s || sqlite3_column_bytes(st, 1) != sizeof(sketch))
-			continue;
-		memcpy(sketch, sqlite3_column_blob(st, 1), sizeof(sketch));
-		for (int i = 0; i < SW_SKETCH_WORDS; i++)
-			s->sketch[i] |= sketch[i];
-	}
-	sqlite3_finalize(st);
-	return sw_history_errno(d->db, rc);
+		r = scan(d, HOURS, end_day, to, false, t);
+	if (!r && from < first_day)
+		r = add_cells_of_day(d, first_day - SW_HISTORY_DAY, t);
+	if (!r && end_day < to)
+		r = add_cells_of_day(d, end_day, t);
+	return r ?: scan(d, DAYS, first_day, end_day, false, t);
 }
 
 /* ---- Averages ---- */

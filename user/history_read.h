@@ -25,12 +25,9 @@ struct sw_place_sums {
 	size_t n, size;
 };
 
-/* Adds up what lies in hours that begin at `from` or later and before `to`. 0 or -errno; free
- * t->slot in any case. */
+/* Adds up what lies in hours that begin at `from` or later and before `to`, with the destinations of
+ * the days that they lie in. 0 or -errno; free t->slot in any case. */
 int sw_history_sum(struct sw_history_db *d, time_t from, time_t to, struct sw_place_sums *t);
-
-/* Adds to what is there the destinations of the days that these hours lie in. 0 or -errno. */
-int sw_history_sum_cells(struct sw_history_db *d, time_t from, time_t to, struct sw_place_sums *t);
 
 /* NULL: there is none. */
 const struct sw_place_sum *sw_history_find_sum(const struct sw_place_sums *t, int64_t place);

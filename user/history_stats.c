@@ -185,8 +185,6 @@ static int load_source(struct work *w, struct sw_history_db *d, time_t from, tim
 	int r = sw_history_sum(d, from, to, &sums), kept;
 
 	if (!r)
-		r = sw_history_sum_cells(d, from, to, &sums);
-	if (!r)
 		r = load_texts(w, d);
 	if (!r)
 		r = load_places(w, d, &sums, to);
