@@ -11,7 +11,8 @@
 # shellcheck source=tests/e2e/systemd-root.sh
 . "$(dirname "$0")/systemd-root.sh"
 own_network=1
-own_root systemd dbus iproute2 procps dpkg-dev debhelper lintian
+need dpkg-buildpackage dh lintian
+own_root systemd dbus iproute2 procps
 start
 need nsenter pgrep make
 at_exit 'halt'
