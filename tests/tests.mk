@@ -65,13 +65,9 @@ check-scale: $(O)/domain_scale $(O)/alert_scale $(O)/history_scale
 
 # Static checks, one file a job.
 TIDY_C	:= $(USER_C) $(wildcard tests/unit/*.c tests/kernel/*.c tests/bench/*.c tests/e2e/*.c)
-<<<<<<< HEAD
 SHELLS	:= $(wildcard scripts/* tests/e2e/*.sh tests/bench/*.sh packaging/hooks/*) \
-	   tests/vm/fetch-kernel tests/vm/run-guest tests/vm/matrix tests/vm/guest-init .ci/run
-=======
-SHELLS	:= $(wildcard scripts/* tests/e2e/*.sh tests/bench/*.sh tests/vm/*.sh) .ci/run \
+	   tests/vm/fetch-kernel tests/vm/run-guest tests/vm/matrix tests/vm/guest-init .ci/run \
 	   $(wildcard packaging/debian/smtpwall.p*) packaging/completion/smtpwall
->>>>>>> 5024fd1 (packaging: Prometheus end to end, runbook, RPM spec, man pages of the units)
 MEN	:= packaging/man/smtpwall.8 packaging/man/smtpwall.conf.5
 
 lint: $(TIDY_C:%=$(O)/lint/%.tidy) $(O)/lint/cppcheck
