@@ -6,11 +6,13 @@
 
 #include "log.h"
 #include "monitor_int.h"
+#include "queue.h"
 #include "util.h"
 
 #define COMMAND_S	60
 #define MAIL_S		60
 #define AVERAGE_DAYS	7
+#define QUEUE_S		60
 #define MAX_TEMPLATE	65536
 
 /* ---- What the engine of alerts wants ---- */
@@ -121,6 +123,30 @@ static void learn_averages(struct sw_worker *w)
 							      sw_alerts_average, w->alerts) == 0);
 }
 
+static bool watches_queue(const struct sw_worker *w)
+{
+	const struct sw_alert_config *c = &w->policy->alerts;
+
+	for (size_t i = 0; i < c->n_rules; i++)
+		if (c->rules[i].metric == SW_METRIC_QUEUE)
+			return true;
+	return false;
+}
+
+static void look_at_queue(struct sw_worker *w)
+{
+	const struct sw_queue_config all = {};
+	uint64_t n[_SW_QUEUE_MTA_MAX], sum = 0;
+	struct sw_alert_clock now;
+
+	if (sw_queue_count(&all, n) < 0)
+		return;
+	for (int i = 0; i < _SW_QUEUE_MTA_MAX; i++)
+		sum += n[i];
+	sw_alert_clock_now(&now);
+	sw_alerts_gauge(w->alerts, &now, SW_METRIC_QUEUE, sum);
+}
+
 void sw_worker_tell_second(struct sw_worker *w)
 {
 	struct sw_alerts_state s;
@@ -130,6 +156,8 @@ void sw_worker_tell_second(struct sw_worker *w)
 	if (w->history && sw_alerts_wants_averages(w->alerts))
 		learn_averages(w);
 	(void)sw_alert_kernel_sample(w->alert_kernel, w->alerts);
+	if (w->second % QUEUE_S == 1 && watches_queue(w))
+		look_at_queue(w);
 	sw_alerts_state(w->alerts, &s);
 	w->health.alerts_sent = s.command.sent + s.mail.sent;
 	w->health.alerts_failed = s.command.failed + s.mail.failed;
