@@ -8,6 +8,7 @@
 . "$(dirname "$0")/lib.sh"
 start
 need jq nsenter unshare useradd userdel
+uid=$((62000 + $$ % 900))	# nobody else's: userdel looks for processes
 
 # An /etc of its own, in which accounts come and go.
 mkdir "$tmp/etc" "$tmp/work"
@@ -23,10 +24,10 @@ inside() { nsenter --target "$world" --mount "$@"; }
 
 # account NAME DOMAIN: has the UID from now on. no_account NAME: is gone, with its domain.
 account() {
-	inside useradd -M -N -l -g nogroup -K UID_MAX=70000 -u 61009 -d "$tmp/web" "$1" 2>/dev/null &&
+	inside useradd -M -N -l -g nogroup -K UID_MAX=70000 -u "$uid" -d "$tmp/web" "$1" 2>/dev/null &&
 		inside bash -c 'echo "$0: $1" >/etc/trueuserdomains' "$2" "$1"
 }
-no_account() { inside userdel "$1" 2>/dev/null && inside rm /etc/trueuserdomains; }
+no_account() { inside userdel -f "$1" 2>/dev/null && inside rm /etc/trueuserdomains; }
 
 within() {
 	local until=$((SECONDS + $1))
@@ -54,7 +55,7 @@ at_exit '[[ -z $monitor ]] || { kill "$monitor"; wait "$monitor"; } 2>/dev/null'
 mkdir -p "$tmp/web/site"
 chmod -R a+rx "$tmp/web"
 attempts() {
-	as 61009 bash -c 'cd "$0" && for ((i = 0; i < $1; i++)); do echo >/dev/tcp/203.0.113.1/25; done' \
+	as "$uid" bash -c 'cd "$0" && for ((i = 0; i < $1; i++)); do echo >/dev/tcp/203.0.113.1/25; done' \
 		"$tmp/web/site" "$1" 2>/dev/null
 }
 report() { run inside "$smtpwall" report "$@"; }
@@ -94,7 +95,7 @@ account bob other.example || bail_out "no account"
 check "the UID goes to somebody else" is "$(rows --since 1h)" "alice shop.example 5,bob other.example 1"
 check "--live does not know better" is "$(rows --since 1h --live)" "bob other.example 6"
 check "--domain of then" is "$(rows --since 1h --domain shop.example)" "alice shop.example 5"
-check "--uid: both" is "$(rows --since 1h --uid 61009 --sort uid | tr , '\n' | wc -l)" 2
+check "--uid: both" is "$(rows --since 1h --uid "$uid" --sort uid | tr , '\n' | wc -l)" 2
 check "--by directory: each its own" is "$(rows --since 1h --by directory)" \
 	"alice shop.example 5,bob other.example 1"
 check "--by domain" is "$(rows --since 1h --by domain)" "alice shop.example 5,bob other.example 1"
@@ -148,7 +149,7 @@ fails "nothing in force, without a period" 3 "nothing is in force"
 config "[policy]
 mode = enforce
 [limit]
-user 61009 = 3/hour"
+user $uid = 3/hour"
 run inside "$smtpwall" apply
 attempts 2
 check "applied again: it goes on" is "$(rows --since 1h)" "bob other.example 8,alice shop.example 5"
@@ -156,20 +157,20 @@ check "applied again: the counters begin anew" is "$(rows)" "bob other.example 2
 
 limited() {
 	report --live --all --format json
-	jq -r '[.rows[] | select(.uid == 61009) | .limited] | add' <<<"$out"
+	jq -r '[.rows[] | select(.uid == '"$uid"') | .limited] | add' <<<"$out"
 }
 if (($(date +%-M) < 58)); then
 	check "the monitor watches limits" start_monitor
 	# What passes goes nowhere, and counts all the same.
 	for _ in 1 2 3 4; do
-		as 61009 timeout 0.3 bash -c 'echo >/dev/tcp/203.0.113.1/587' 2>/dev/null
+		as "$uid" timeout 0.3 bash -c 'echo >/dev/tcp/203.0.113.1/587' 2>/dev/null
 	done
 	check "a limit is reached" eval '(($(limited) > 0))'
 	end_monitor
 	run inside "$smtpwall" off
 	run inside "$smtpwall" apply
 	check "apply after an off: exit status 0" exits 0
-	as 61009 timeout 0.3 bash -c 'echo >/dev/tcp/203.0.113.1/587' 2>/dev/null
+	as "$uid" timeout 0.3 bash -c 'echo >/dev/tcp/203.0.113.1/587' 2>/dev/null
 	check "off and apply give no second quota" is "$(limited)" 1
 fi
 
