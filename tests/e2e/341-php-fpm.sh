@@ -26,7 +26,7 @@ pool() {
 	shift 2
 	printf '%s\n' "[$name]" "user = $login" "group = $login" \
 		"listen = /run/php/$login.sock" 'listen.owner = www-data' 'listen.group = www-data' \
-		'pm = ondemand' 'pm.max_children = 4' "$@" >"$pools/$login.conf"
+		'pm = static' 'pm.max_children = 2' "$@" >"$pools/$login.conf"
 }
 customer alice 61021
 customer bob 61022
