@@ -261,6 +261,24 @@ static void test_backscatter(void **state)
 	}
 }
 
+/* Mail by SMTP brings such a header from wherever it was written. */
+static void test_foreign_script(void **state)
+{
+	(void)state;
+	for (int via = 0; via < _SW_QUEUE_VIA_MAX; via++) {
+		const struct sw_queue_message m = {
+			.id = "x", .uid = 33, .via = (enum sw_queue_via)via, .sender = "a", .script = "s",
+		};
+		struct bench b;
+
+		begin(&b);
+		sw_queue_take(&b.w, &m);
+		assert_int_equal(b.q.n_groups, 1);
+		assert_int_equal(b.q.group[0].script != NULL, via == SW_QUEUE_SENDMAIL);
+		end(&b);
+	}
+}
+
 /* A sender of its own for each message: memory is bounded, sums stay right. */
 static void test_many_senders(void **state)
 {
@@ -431,8 +449,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		EACH(test_exim), EACH(test_postfix), EACH(test_filters), EACH(test_no_spool),
-		EACH(test_attribution), EACH(test_backscatter), EACH(test_many_senders),
-		EACH(test_sort), EACH(test_scale), EACH(test_changing),
+		EACH(test_attribution), EACH(test_backscatter), EACH(test_foreign_script),
+		EACH(test_many_senders), EACH(test_sort),
+		EACH(test_scale), EACH(test_changing),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
