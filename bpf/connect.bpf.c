@@ -13,6 +13,25 @@
 #define SW_HOOK_DENY	0
 #define SW_HOOK_PASS	1
 
+static __always_inline void sw_read_caller(struct task_struct *task, struct sw_where *w)
+{
+	sw_read_where(task, w);
+}
+
+/* For the sockops program, which tells what becomes of it. A socket may connect a second time. */
+static __noinline int sw_keep_conn(struct bpf_sock_addr *ctx, const struct sw_uid_key *account,
+				   const struct sw_origin_key *origin)
+{
+	struct sw_watched conn = { .origin = *origin, .account = *account }, *kept;
+
+	if (!ctx->sk)
+		return 0;
+	kept = bpf_sk_storage_get(&sw_conns, ctx->sk, &conn, BPF_SK_STORAGE_GET_F_CREATE);
+	if (kept)
+		*kept = conn;
+	return 0;
+}
+
 static __always_inline bool sw_redirect(struct bpf_sock_addr *ctx, const struct sw_flow *f,
 					__u32 family)
 {
@@ -24,6 +43,7 @@ static __always_inline int sw_connect(struct bpf_sock_addr *ctx, const struct sw
 {
 	struct sw_env env = { .ctx = ctx, .task = sw_current() };
 	enum sw_port_kind kind = sw_port_kind(&sw_settings, f->port);
+	struct sw_origin_key origin;
 	struct sw_uid_stats *account;
 	struct sw_decision d = {};
 	__u64 now;
@@ -40,7 +60,7 @@ static __always_inline int sw_connect(struct bpf_sock_addr *ctx, const struct sw
 
 	/* The verdict is final before this line; nothing below can change it. */
 	now = sw_coarse_now();
-	account = sw_count(env.task, f, &d, now);
+	account = sw_count(env.task, f, &d, &origin, now);
 	if (d.verdict != SW_ALLOW) {
 		sw_after_limit(&d);
 		sw_count_dest(f, &d, account, now);
@@ -52,8 +72,11 @@ static __always_inline int sw_connect(struct bpf_sock_addr *ctx, const struct sw
 		else
 			sw_report(ctx, f, &d, family);
 	}
-	if (d.verdict == SW_ALLOW || d.verdict == SW_OBSERVE || d.verdict == SW_REDIRECT)
+	if (d.verdict == SW_ALLOW || d.verdict == SW_OBSERVE || d.verdict == SW_REDIRECT) {
+		if (sw_settings.outcomes)
+			sw_keep_conn(ctx, &d.charge, &origin);
 		return SW_HOOK_PASS;
+	}
 	if (sw_settings.has_set_retval)
 		bpf_set_retval(-sw_settings.refuse_errno);
 	return SW_HOOK_DENY;

@@ -6,8 +6,11 @@
 #ifndef SW_COUNT_BPF_H
 #define SW_COUNT_BPF_H
 
-#include "decide.bpf.h"
+#include "decision.bpf.h"
 #include "where.bpf.h"
+
+/* Who is behind the attempt, and where: known to the includer. */
+static __always_inline void sw_read_caller(struct task_struct *task, struct sw_where *w);
 
 static __always_inline void sw_add(__u64 n[_SW_N_MAX], __u32 slot)
 {
@@ -15,17 +18,24 @@ static __always_inline void sw_add(__u64 n[_SW_N_MAX], __u32 slot)
 		__sync_fetch_and_add(&n[slot], 1);
 }
 
+/* A function of its own, for the stack: see sw_within_limits(). */
+static __noinline int sw_uid_make(const struct sw_uid_key *key, __u64 now)
+{
+	struct sw_uid_stats fresh = { .first_ns = now };
+
+	/* -EEXIST only says that another CPU was first. */
+	return bpf_map_update_elem(&sw_uid_stats, key, &fresh, BPF_NOEXIST);
+}
+
 /* The account's row, made at first sight; the overflow row when the table is full. */
 static __always_inline struct sw_uid_stats *sw_uid_row(const struct sw_uid_key *key, __u64 now)
 {
 	struct sw_uid_key overflow = { .uid = 0, .row = SW_ROW_OVERFLOW };
-	struct sw_uid_stats fresh = { .first_ns = now };
 	struct sw_uid_stats *row = bpf_map_lookup_elem(&sw_uid_stats, key);
 
 	if (row)
 		return row;
-	/* -EEXIST only says that another CPU was first. */
-	bpf_map_update_elem(&sw_uid_stats, key, &fresh, BPF_NOEXIST);
+	sw_uid_make(key, now);
 	row = bpf_map_lookup_elem(&sw_uid_stats, key);
 	if (row)
 		return row;
@@ -72,7 +82,7 @@ __noinline int sw_origin_make(__u32 uid, __u32 dev, __u64 ino)
 	o->first_ns = sw_coarse_now();
 	o->cgroup_id = bpf_get_current_cgroup_id();
 	if (dev != SW_DEV_NONE)
-		sw_read_where(sw_current(), &o->where);
+		sw_read_caller(sw_current(), &o->where);
 	o->filled = 1;
 	return 0;
 }
@@ -109,33 +119,37 @@ static __always_inline struct sw_origin *sw_origin_row(struct sw_origin_key *key
 
 static __always_inline void sw_count_origin(struct task_struct *task, const struct sw_flow *f,
 					    const struct sw_decision *d,
-					    struct sw_uid_stats *account, __u64 now)
+					    struct sw_uid_stats *account,
+					    struct sw_origin_key *key, __u64 now)
 {
-	struct sw_origin_key key = { .uid = d->charge.uid };
 	struct sw_origin *o;
 
 	if (d->charge.row == SW_ROW_UID) {
-		sw_read_cwd(task, &key.dev, &key.ino);
+		sw_read_cwd(task, &key->dev, &key->ino);
 	} else {	/* a kernel thread has no directory of its own */
-		key.dev = SW_DEV_NONE;
-		key.ino = d->charge.row;
+		key->dev = SW_DEV_NONE;
+		key->ino = d->charge.row;
 	}
-	o = sw_origin_row(&key, account);
+	o = sw_origin_row(key, account);
 	if (!o) {
 		sw_bump(SW_CTR_UNCOUNTED);
 		return;
 	}
 	sw_add(o->n, d->slot);
 	o->last_ns = now;
+	if (!f)
+		return;
 	o->last_dport = f->port;
 	__builtin_memcpy(o->last_daddr, f->addr, sizeof(o->last_daddr));
 	sw_sketch(o, f->addr);
 }
 
-/* Counts one decision everywhere it belongs. The account's row, or NULL if there was none. */
+/* Counts one decision everywhere it belongs; without `f` it had no destination. The account's row, or
+ * NULL if there was none; in *origin the key of the other one. */
 static __always_inline struct sw_uid_stats *sw_count(struct task_struct *task,
 						     const struct sw_flow *f,
-						     const struct sw_decision *d, __u64 now)
+						     const struct sw_decision *d,
+						     struct sw_origin_key *origin, __u64 now)
 {
 	struct sw_uid_stats *account = sw_uid_row(&d->charge, now);
 
@@ -145,8 +159,9 @@ static __always_inline struct sw_uid_stats *sw_count(struct task_struct *task,
 	} else {
 		sw_bump(SW_CTR_UNCOUNTED);
 	}
+	*origin = (struct sw_origin_key){ .uid = d->charge.uid };
 	if (sw_settings.count_origins)
-		sw_count_origin(task, f, d, account, now);
+		sw_count_origin(task, f, d, account, origin, now);
 	return account;
 }
 

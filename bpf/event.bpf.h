@@ -57,6 +57,7 @@ static __always_inline __u64 sw_pack(const struct sw_decision *d, __u16 port, __
 {
 	_Static_assert(_SW_VERDICT_MAX <= 8 && _SW_REASON_MAX <= 32, "three and five bits");
 	return (__u64)d->charge.uid << 32 | (__u64)port << 16 | d->charge.row << 12 |
+	       (d->channel & 3) << 9 |
 	       (family == 6 ? 1 << 8 : 0) | d->reason << 3 | d->verdict;
 }
 
@@ -67,6 +68,7 @@ static __always_inline void sw_unpack(struct sw_event *e, __u64 found)
 	e->charged_row = found >> 12 & 15;
 	e->family = found >> 8 & 1 ? 6 : 4;
 	e->reason = found >> 3 & 31;
+	e->channel = found >> 9 & 3;
 	e->verdict = found & 7;
 }
 
@@ -88,7 +90,7 @@ __noinline int sw_send_event(struct bpf_sock_addr *ctx, __u64 found, __u64 addr_
 	e->netns_cookie = bpf_get_netns_cookie(ctx);
 	e->generation = sw_settings.generation;
 	sw_unpack(e, found);
-	e->pad[0] = e->pad[1] = 0;
+	e->pad = 0;
 	__builtin_memcpy(e->daddr, &addr_high, 8);
 	__builtin_memcpy(e->daddr + 8, &addr_low, 8);
 	sw_event_caller(e, task);

@@ -13,10 +13,12 @@
 #include "kernel.bpf.h"
 #define sw_htonl(x)	bpf_htonl(x)
 #define SW_INLINE	static __always_inline
+#define SW_OUTLINE	static __noinline
 #else
 #include <arpa/inet.h>
 #define sw_htonl(x)	htonl(x)
 #define SW_INLINE	static inline
+#define SW_OUTLINE	static inline
 #endif
 #include <stdbool.h>
 

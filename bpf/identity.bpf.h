@@ -13,8 +13,7 @@ struct sw_env {
 	void *ctx;			/* of the hook: it names the socket's namespace */
 	struct task_struct *task;
 	__u32 hour;			/* of local time, once it was asked for */
-	__u32 counted_account;		/* window of the limit that counted this connect, */
-	__u32 counted_rule;		/* and that of the rule: see sw_take() */
+	__u32 counted[5];		/* windows that counted this attempt, by enum sw_at */
 };
 
 SW_INLINE void sw_env_identify(struct sw_env *env, struct sw_ids *ids)
@@ -85,8 +84,10 @@ SW_INLINE bool sw_env_in_host(struct sw_env *env)
 	struct pid *pid = NULL;
 	unsigned int level;
 
+#ifndef SW_TRACING	/* an execution has no socket */
 	if (bpf_get_netns_cookie(env->ctx) != bpf_get_netns_cookie(NULL))
 		return false;
+#endif
 	sw_read(pid, env->task, thread_pid);
 	sw_read_or(level, pid, level, 1);
 	return level == 0;

@@ -31,6 +31,7 @@ typedef struct {
 
 struct cred {
 	kuid_t uid;
+	kgid_t gid;
 	kuid_t euid;
 	kgid_t egid;
 };
@@ -78,9 +79,29 @@ struct fs_struct {
 	struct path pwd;
 };
 
+struct file {
+	struct inode *f_inode;
+};
+
+struct sock_common {
+	unsigned long skc_flags;
+};
+
+struct sock {
+	struct sock_common __sk_common;
+	int sk_err;
+};
+
+struct linux_binprm {
+	struct file *file;	/* of a script: its interpreter */
+	const char *filename;	/* as the caller named it */
+	const char *interp;	/* another string than filename for scripts only */
+};
+
 struct mm_struct {
 	unsigned long arg_start;
 	unsigned long arg_end;
+	struct file *exe_file;
 };
 
 struct kernfs_node {
@@ -114,6 +135,7 @@ struct task_struct {
 	unsigned int flags;
 	int pid;
 	int tgid;
+	__u64 start_time;
 	char comm[16];
 	struct task_struct *real_parent;
 	struct task_struct *group_leader;

@@ -8,9 +8,7 @@
 #define SW_LIMIT_BPF_H
 
 #include "decide.bpf.h"
-#include "hours.bpf.h"
-#include "identity.bpf.h"
-#include "window.bpf.h"
+#include "take.bpf.h"
 
 SW_INLINE bool sw_env_rule(struct sw_env *env, __u32 kind, __u32 who, const struct sw_flow *f,
 			   struct sw_rule *rule)
@@ -55,93 +53,6 @@ SW_INLINE bool sw_env_cgroup_rule(struct sw_env *env, const struct sw_flow *f,
 			any = true;
 	}
 	return any;
-}
-
-SW_INLINE bool sw_env_limit(struct sw_env *env, __u32 kind, __u64 id, struct sw_quota *quota)
-{
-	struct sw_limit_key key = {
-		.generation = sw_settings.generation,
-		.kind = kind,
-		.id = id,
-	};
-	struct sw_limit *limit = bpf_map_lookup_elem(&sw_limits, &key);
-
-	if (!limit)
-		return false;
-	*quota = limit->quota;
-	return true;
-}
-
-/* The row of a limit's window, made at first sight. */
-static __always_inline struct sw_usage *sw_usage_row(__u32 kind, __u64 id)
-{
-	struct sw_usage_key key = { .id = id, .kind = kind, .channel = SW_CHANNEL_DIRECT };
-	struct sw_usage fresh = {};
-	struct sw_usage *u = bpf_map_lookup_elem(&sw_usage, &key);
-
-	if (u)
-		return u;
-	/* -EEXIST only says that another CPU was first. */
-	bpf_map_update_elem(&sw_usage, &key, &fresh, BPF_NOEXIST);
-	return bpf_map_lookup_elem(&sw_usage, &key);
-}
-
-/*
- * Uses up one: what sw_window_take() says. Global, with scalars only (all that 5.10 takes): verified
- * once. No function may be called while the lock is held.
- */
-int sw_take(__u32 kind, __u64 id, __u32 per_hour, __u32 per_day, __u32 hour);
-__noinline int sw_take(__u32 kind, __u64 id, __u32 per_hour, __u32 per_day, __u32 hour)
-{
-	struct sw_usage *u = sw_usage_row(kind, id);
-	__u32 counted;
-
-	if (!u) {
-		sw_bump(SW_CTR_USAGE_FULL);
-		return 0;
-	}
-	bpf_spin_lock(&u->lock);
-	counted = sw_window_take(u, per_hour, per_day, hour);
-	bpf_spin_unlock(&u->lock);
-	return counted;
-}
-
-int sw_give_back(__u32 kind, __u64 id, __u32 counted);
-__noinline int sw_give_back(__u32 kind, __u64 id, __u32 counted)
-{
-	struct sw_usage_key key = { .id = id, .kind = kind, .channel = SW_CHANNEL_DIRECT };
-	struct sw_usage *u = bpf_map_lookup_elem(&sw_usage, &key);
-
-	if (!u)
-		return 0;
-	bpf_spin_lock(&u->lock);
-	sw_window_give_back(u, counted);
-	bpf_spin_unlock(&u->lock);
-	return 0;
-}
-
-/* One look at the clock for all windows of a connect. */
-SW_INLINE __u32 sw_env_hour(struct sw_env *env)
-{
-	if (!env->hour)
-		env->hour = sw_local_hour();
-	return env->hour;
-}
-
-SW_INLINE bool sw_env_take(struct sw_env *env, __u32 kind, __u64 id, struct sw_quota quota)
-{
-	__u32 counted = sw_take(kind, id, quota.per_hour, quota.per_day, sw_env_hour(env));
-
-	if (kind == SW_KIND_UID)
-		env->counted_account = counted;
-	else if (kind == SW_KIND_RULE)	/* the server's, taken last, never goes back */
-		env->counted_rule = counted;
-	return counted != 0;
-}
-
-SW_INLINE void sw_env_give_back(struct sw_env *env, __u32 kind, __u64 id)
-{
-	sw_give_back(kind, id, kind == SW_KIND_UID ? env->counted_account : env->counted_rule);
 }
 
 /* Nearly always nobody is denied for a time: one load says so. */

@@ -128,6 +128,46 @@ struct {
 	__type(value, struct sw_peer);
 } sw_peers SEC(".maps");
 
+struct {
+	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, struct sw_watched);
+} sw_conns SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 49152);
+	__type(key, struct sw_origin_key);
+	__type(value, struct sw_outcome);
+} sw_outcomes SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 256);
+	__type(key, struct sw_mailer_key);
+	__type(value, __u32);
+} sw_mailers SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 256);
+	__type(key, struct sw_mailer_name);
+	__type(value, __u32);
+} sw_mailer_names SEC(".maps");
+
+/* Processes that were counted and may start another mailer for the same mail. Who does not is
+ * pushed out in time. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 1024);
+	__type(key, __u64);
+	__type(value, __u32);
+} sw_chains SEC(".maps");
+
 /* One all-zero origin: the template of a new row, which is too large for the stack, and of a
  * new cgroup name. Nothing ever writes it. */
 struct {
@@ -194,11 +234,14 @@ static __always_inline struct task_struct *sw_current(void)
 	return (struct task_struct *)bpf_get_current_task();
 }
 
-/* CLOCK_MONOTONIC to a few milliseconds: what the counters need, at a tenth of the cost. */
+/* CLOCK_MONOTONIC to a few milliseconds: what the counters need, at a tenth of the cost. Tracing
+ * programs have not got it. */
 static __always_inline __u64 sw_coarse_now(void)
 {
+#ifndef SW_TRACING
 	if (sw_settings.has_coarse_clock)
 		return bpf_ktime_get_coarse_ns();
+#endif
 	return bpf_ktime_get_ns();
 }
 

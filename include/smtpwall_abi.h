@@ -12,7 +12,7 @@
 #include <linux/bpf.h>	/* struct bpf_spin_lock */
 #endif
 
-#define SW_ABI_VERSION	2
+#define SW_ABI_VERSION	3
 #define SW_ABI_SIZE(type, n) _Static_assert(sizeof(type) == (n), #type " changed size")
 
 #define SW_MAX_PORTS	16	/* deny_ports and count_ports together */
@@ -58,6 +58,7 @@ enum sw_reason {
 	SW_BY_SERVER_LIMIT,	/* that of the whole server */
 	SW_BY_LOOP,		/* mode redirect: the mail server would reach itself */
 	SW_BY_DEVICE,		/* mode redirect: bound to a device, cannot reach this machine */
+	SW_BY_SENDMAIL,		/* handed to the mail server by executing a mailer */
 	_SW_REASON_MAX,
 };
 
@@ -69,6 +70,7 @@ enum sw_slot {
 	SW_N_LIMITED,
 	SW_N_REDIRECTED,
 	SW_N_LOCAL,
+	SW_N_SENDMAIL,		/* executions of a program that hands mail to the mail server */
 	_SW_N_MAX,
 };
 
@@ -93,8 +95,9 @@ struct sw_uid_stats {
 	__u64 last_ns;
 	__u32 event_tat;	/* event throttle: when the next one is due, SW_TICK_SHIFT ticks */
 	__u32 shares;		/* rows this UID has made: sw_origins + (sw_dests << 16) */
+	__u64 last_exec;	/* the execution that was counted last: see bpf/exec.bpf.h */
 };
-SW_ABI_SIZE(struct sw_uid_stats, 72);	/* with the kernel's 56 bytes it fills 128 */
+SW_ABI_SIZE(struct sw_uid_stats, 88);
 
 /* sw_origins: one row a UID and current directory; counters only ever grow. */
 struct sw_origin_key {
@@ -120,6 +123,7 @@ struct sw_walk {
 SW_ABI_SIZE(struct sw_walk, 32);
 
 #define SW_PATH_CUT	1	/* the front of the path did not fit or was too deep */
+#define SW_WHERE_EXEC	2	/* comm is that of who started a mailer, argv is the mailer's own */
 
 /* Who and where, as found in the kernel at the moment of the connect. The path is written
  * backwards: it is the NUL-terminated string at path + path_off. argv holds NUL between
@@ -148,7 +152,33 @@ struct sw_origin {
 	__u64 cgroup_id;	/* of the first caller seen here */
 	struct sw_where where;	/* the same */
 };
-SW_ABI_SIZE(struct sw_origin, 952);	/* with key and kernel header it fits 1024 */
+SW_ABI_SIZE(struct sw_origin, 960);	/* with key and kernel header it fills 1024 */
+
+/*
+ * sw_outcomes: what became of connects that were let through. Keyed like sw_origins; an account as
+ * a whole has the row {uid, SW_DEV_NONE, enum sw_row}. A connect that fails before a packet is sent
+ * (no route) is in none of these.
+ */
+struct sw_outcome {
+	__u64 established;
+	__u64 refused;		/* by the other side */
+	__u64 timed_out;
+	__u64 failed;		/* otherwise: unreachable, given up by the caller, ... */
+	__u64 bytes_sent;	/* payload that was acknowledged; of connections that have ended */
+	__u64 bytes_received;
+	__u64 duration_ns;	/* of the same */
+};
+SW_ABI_SIZE(struct sw_outcome, 56);
+
+/* sw_conns: with an SMTP socket, whose it is. */
+struct sw_watched {
+	struct sw_origin_key origin;
+	struct sw_uid_key account;
+	__u64 since_ns;		/* CLOCK_MONOTONIC, once it was established */
+	__u32 established;
+	__u32 fin_acked;	/* our side is closed, and the other one knows */
+};
+SW_ABI_SIZE(struct sw_watched, 40);
 
 /* sw_dests: where attempts that were not simply allowed went to. One row a UID, address and port;
  * past its share one account's further destinations are counted on its SW_ROW_MORE row. */
@@ -220,12 +250,26 @@ struct sw_exempt_val {
 };
 SW_ABI_SIZE(struct sw_exempt_val, 8);
 
+/* The ways out. */
+enum sw_channel {
+	SW_CHANNEL_DIRECT,	/* SMTP to another machine */
+	SW_CHANNEL_LOCAL,	/* SMTP to this machine */
+	SW_CHANNEL_SENDMAIL,	/* an execution of a mailer */
+	SW_CHANNEL_ALL,		/* of limits: the sum of the three */
+	_SW_CHANNEL_MAX,
+};
+
 /* A limit: how many an hour and a day. */
 #define SW_UNLIMITED	0xffffffffU
 struct sw_quota {
 	__u32 per_hour;
 	__u32 per_day;
 };
+
+struct sw_quotas {
+	struct sw_quota of[_SW_CHANNEL_MAX];
+};
+SW_ABI_SIZE(struct sw_quotas, 32);
 
 /* sw_allow: the allow rules, one LPM trie for both families. Everything before the address is
  * matched whole. */
@@ -257,11 +301,11 @@ struct sw_limit_key {
 SW_ABI_SIZE(struct sw_limit_key, 16);
 
 struct sw_limit {
-	struct sw_quota quota;
+	struct sw_quotas quotas;
 	__u32 source;
 	__u32 line;
 };
-SW_ABI_SIZE(struct sw_limit, 16);
+SW_ABI_SIZE(struct sw_limit, 40);
 
 /* sw_usage: how much of its limits everybody has used, in calendar windows of local time. Not
  * keyed by generation: applying again resets nothing. */
@@ -271,8 +315,6 @@ struct sw_usage_key {
 	__u32 channel;		/* enum sw_channel */
 };
 SW_ABI_SIZE(struct sw_usage_key, 16);
-
-enum sw_channel { SW_CHANNEL_DIRECT, _SW_CHANNEL_MAX };
 
 struct sw_usage {
 #ifdef __bpf__
@@ -342,6 +384,29 @@ struct sw_source {
 };
 SW_ABI_SIZE(struct sw_source, 248);
 
+/*
+ * sw_mailers: programs that hand mail to the mail server, by file: any name of it, link or not, is
+ * the same. Rows with dev SW_DEV_NONE are users of the mail server itself, whose own executions
+ * are no submissions. Not keyed by generation: kept current from the file system.
+ */
+struct sw_mailer_key {
+	__u64 ino;		/* or a UID */
+	__u32 dev;		/* kernel's s_dev, or SW_DEV_NONE */
+	__u32 pad;
+};
+SW_ABI_SIZE(struct sw_mailer_key, 16);
+
+#define SW_MAILER	1	/* always set */
+#define SW_MAILER_CHAIN	2	/* may start another one for the same mail: a script, postfix's sendmail */
+
+/* sw_mailer_names: the paths they are started by, for scripts: there the kernel shows the
+ * interpreter's file. */
+#define SW_MAILER_NAME_LEN 64
+struct sw_mailer_name {
+	char path[SW_MAILER_NAME_LEN];	/* NUL to the end */
+};
+SW_ABI_SIZE(struct sw_mailer_name, 64);
+
 /* sw_local: this machine's own addresses. */
 struct sw_local_key {
 	__u32 generation;
@@ -363,6 +428,7 @@ enum sw_counter {
 	SW_CTR_DENIED_FULL,	/* a temporary deny found no row in sw_denied */
 	SW_CTR_DEST_FULL,	/* attempts that no row of sw_dests has */
 	SW_CTR_CGROUP_FULL,	/* a cgroup of the policy found no row in sw_exempt */
+	SW_CTR_OUTCOME_FULL,	/* what became of a connect found no row in sw_outcomes */
 	_SW_CTR_MAX,
 };
 
@@ -370,6 +436,7 @@ enum sw_counter {
 #define SW_LOCAL_WORDS	8
 #define SW_TICK_SHIFT	26	/* throttle ticks of 2^26 ns, about 67 ms */
 #define SW_ZONES	8
+#define SW_MAILER_WORDS	32
 
 /* Local time from a moment on. */
 struct sw_zone {
@@ -392,9 +459,31 @@ struct sw_control {
 	__u32 applied;		/* the generation that came into force last: the monitor looks */
 	__u32 reopen;		/* one more with each whose maps or configuration are others */
 	__u64 instance;		/* random: tells these maps from any others; 0: not chosen yet */
-	__u8  spare[3840];
+	__u32 exec_generation;	/* whose programs count executions: old and new ones run side by
+				 * side for a moment */
+	__u32 pad;
+	__u64 mailer_filter[SW_MAILER_WORDS];	/* a row of sw_mailers has its bit set, */
+	__u64 name_filter[SW_MAILER_WORDS];	/* and one of sw_mailer_names */
+	__u8  spare[3320];
 };
 SW_ABI_SIZE(struct sw_control, 4096);
+
+/* The bits of a file and of a name, 0 to SW_MAILER_WORDS * 64 - 1. */
+static inline __u32 sw_mailer_bit(__u64 ino, __u32 dev)
+{
+	return (ino ^ (__u64)dev << 24) * 0x9e3779b97f4a7c15ULL >> 53;
+}
+
+static inline __u32 sw_mailer_name_bit(const struct sw_mailer_name *name)
+{
+	__u64 h = 0, word;
+
+	for (int i = 0; i < SW_MAILER_NAME_LEN / 8; i++) {
+		__builtin_memcpy(&word, name->path + 8 * i, 8);
+		h = (h ^ word) * 0x9e3779b97f4a7c15ULL;
+	}
+	return h >> 53;
+}
 
 /* The address's bit in local_filter, 0 to 511. `addr` in network order. */
 static inline __u32 sw_local_bit(const __u32 addr[4])
@@ -429,8 +518,8 @@ struct sw_settings {
 	__u8  rule_cgroup_levels;	/* depth of the deepest cgroup of an allow rule */
 	__u8  watch_cgroups;	/* the policy names cgroups: cgroup_watch is attached too */
 	__u32 deny_for_s;	/* who exceeds a limit is denied for so long; 0: not */
-	struct sw_quota default_quota;	/* of each account, on the count ports */
-	struct sw_quota server_quota;
+	struct sw_quotas default_quota;	/* of each account; direct: on the count ports */
+	struct sw_quotas server_quota;
 	__u32 max_dests_per_uid;
 	__u32 redirect_port;	/* host order */
 	__u32 redirect4;	/* network order; 0: IPv4 cannot be redirected */
@@ -438,8 +527,14 @@ struct sw_settings {
 	__u32 forced;		/* it may cut a mail server off; only user space asks */
 	__u64 config_digest;	/* of the files it was read from; the same */
 	__u64 policy_digest;	/* of what they resolved to; the same */
+	__u8  count_sendmail;	/* executions of mailers are watched */
+	__u8  scoped;		/* only those below one cgroup: the programs are not at the root */
+	__u8  outcomes;		/* what becomes of SMTP connections is watched */
+	__u8  limit_channels;	/* that have limits: 1 << enum sw_channel; direct need not be there */
+	__u8  limit_sendmail;	/* executions use up limits: the kernel has what that takes */
+	__u8  pad[3];
 };
-SW_ABI_SIZE(struct sw_settings, 168);
+SW_ABI_SIZE(struct sw_settings, 224);
 
 #define SW_MAX_CGROUP_LEVELS	16
 
@@ -465,7 +560,8 @@ struct sw_event {
 	__u8  verdict;		/* enum sw_verdict */
 	__u8  reason;		/* enum sw_reason */
 	__u8  charged_row;	/* enum sw_row */
-	__u8  pad[2];
+	__u8  channel;		/* enum sw_channel; without destination where it is sendmail */
+	__u8  pad;
 	char  parent_comm[SW_COMM_LEN];
 	struct sw_where where;
 };

@@ -8,6 +8,7 @@
 #include "control.h"
 #include "history.h"
 #include "log.h"
+#include "mailers.h"
 #include "rows.h"
 #include "usage.h"
 #include "util.h"
@@ -164,8 +165,24 @@ static void restore_limits(const struct sw_target *t, const struct sw_session *s
 			 SW_HISTORY_DIR, SW_HISTORY_FILE, strerror(-r), sw_history_hint(r));
 }
 
+/* The gate does not wait for them. */
+static int find_mailers(const struct sw_session *s)
+{
+	int r = 0;
+
+	if (s->settings.count_sendmail)
+		r = sw_mailers_refresh(sw_kern_map_fd(&s->kern, SW_MAP_MAILERS),
+				       sw_kern_map_fd(&s->kern, SW_MAP_MAILER_NAMES),
+				       sw_kern_map_fd(&s->kern, SW_MAP_CONTROL));
+	if (r < 0)
+		log_warn("cannot write down which programs hand mail to the mail server: %s; what is "
+			 "handed to new ones is not counted", strerror(-r));
+	return 0;
+}
+
 int sw_apply_prepare(const struct sw_target *t, struct sw_session *s)
 {
+	uint64_t cgroup_id;
 	int r = open_cgroup(t, s);
 
 	if (!r)
@@ -180,6 +197,10 @@ int sw_apply_prepare(const struct sw_target *t, struct sw_session *s)
 	if (s->over && (!s->live.in_force || s->live.settings.generation != s->over))
 		return -ESTALE;
 	sw_rows_settings(s->policy, &s->features, next_generation(&s->live), &s->settings);
+	r = sw_cgroup_id(s->cgroup_fd, &cgroup_id);
+	if (r < 0)
+		return log_err(r, "cannot tell which cgroup %s is", s->cgroup_path);
+	s->settings.scoped = cgroup_id != SW_CGROUP_ROOT_ID;
 	r = sw_locals_read(&s->locals);
 	if (r < 0)
 		return log_err(r, "cannot read the addresses of this machine");
@@ -205,7 +226,7 @@ int sw_apply_prepare(const struct sw_target *t, struct sw_session *s)
 					     "with 'smtpwall off' and 'smtpwall apply'" : "");
 	}
 	restore_limits(t, s);
-	return 0;
+	return find_mailers(s);
 }
 
 /* Whether somebody who looks at what was in force sees it no longer. */

@@ -75,22 +75,44 @@ static void size_map(const struct sw_session *s, struct sw_load *l, enum sw_map_
 		l->map_fd[map] = -1;
 }
 
+/* What the kernel does not take although the features for it are there is left out, and named: it
+ * must not keep the gate down. */
+static int load_programs(struct sw_session *s, struct sw_load *l)
+{
+	enum sw_object failed;
+	int r;
+
+	for (;;) {
+		l->settings = s->settings;
+		r = sw_kern_load(l, &s->kern, &failed);
+		if (r >= 0 || !sw_kern_do_without(&s->settings, failed))
+			return r;
+		log_warn("the kernel does not accept the programs for %s: %s; the gate is not affected, "
+			 "but this is lost; run with -v for the kernel's reasons",
+			 sw_kern_object_name(failed), strerror(-r));
+	}
+}
+
 int sw_apply_load(struct sw_session *s)
 {
-	struct sw_load l = { .settings = s->settings };
+	struct sw_load l = { .cgroup_fd = s->cgroup_fd };
 	int r;
 
 	memcpy(l.map_fd, s->live.map_fd, sizeof(l.map_fd));
 	for (size_t i = 0; i < SW_APPLY_N_KEYED; i++)
 		size_map(s, &l, sw_apply_keyed[i], rows_of(s, sw_apply_keyed[i]));
 	l.max_entries[SW_MAP_UID_STATS] = s->policy->max_uids;
-	l.max_entries[SW_MAP_USAGE] = s->policy->max_uids + (uint32_t)s->policy->n_rules + 1;
+	/* Of each account a window for each channel that has a limit, and those of the whole server. */
+	l.max_entries[SW_MAP_USAGE] = s->policy->max_uids *
+				      (uint32_t)(__builtin_popcount(s->settings.limit_channels) ?: 1) +
+				      (uint32_t)s->policy->n_rules + _SW_CHANNEL_MAX;
 	l.max_entries[SW_MAP_DENIED] = s->policy->max_uids;
 	l.max_entries[SW_MAP_HOURS] = s->policy->max_uids;
 	l.max_entries[SW_MAP_ORIGINS] = s->policy->max_origins;
 	l.max_entries[SW_MAP_DESTS] = s->policy->max_origins;
+	l.max_entries[SW_MAP_OUTCOMES] = s->policy->max_uids + s->policy->max_origins;
 	l.max_entries[SW_MAP_EVENTS] = s->policy->event_buffer;
-	r = sw_kern_load(&l, &s->kern);
+	r = load_programs(s, &l);
 	if (r == -EINVAL && s->live.exists)
 		return log_err(r, "the programs do not load on the maps in %s, which another build may "
 			       "have made; the running policy stays; 'smtpwall off' and 'smtpwall apply' "

@@ -2,9 +2,12 @@
 #include <bpf/bpf.h>
 #include <errno.h>
 #include <poll.h>
+#include <string.h>
 
 #include "attach.h"
 #include "cgroup.h"
+#include "control.h"
+#include "log.h"
 #include "pins.h"
 #include "util.h"
 
@@ -93,8 +96,11 @@ int sw_attach_watch(const struct sw_kern *k, uint32_t generation, struct sw_watc
 
 		if (!sw_hooks[i].tracepoint || prog < 0)
 			continue;
-		ret->fd[i] = bpf_raw_tracepoint_open(sw_hooks[i].tracepoint, prog);
-		if (ret->fd[i] < 0) {
+		ret->fd[i] = bpf_raw_tracepoint_open(sw_hook_tracepoint((enum sw_hook)i), prog);
+		if (ret->fd[i] < 0 && sw_hooks[i].lost) {
+			log_warn("hook %s cannot be attached: %s; the gate is not affected, but %s",
+				 sw_hooks[i].name, strerror(errno), sw_hooks[i].lost);
+		} else if (ret->fd[i] < 0) {
 			int r = -errno;
 
 			sw_attach_unwatch(ret);
@@ -160,19 +166,29 @@ int sw_attach_swap(const struct sw_kern *k, const struct sw_live *live,
 	r = sw_cgroup_id(cgroup_fd, &cgroup_id);
 	if (!r)
 		r = each_watch(watch, dir, put_aside);
+	/* Pinned they will stay, whatever becomes of this process: now the new ones count. */
+	if (!r)
+		sw_control_count_execs(sw_kern_map_fd(k, SW_MAP_CONTROL), watch->generation);
 	for (int i = 0; i < _SW_HOOK_MAX && !r; i++) {
 		if (sw_kern_prog_fd(k, (enum sw_hook)i) < 0 || sw_hooks[i].tracepoint)
 			continue;
 		step[n] = (struct step){ (enum sw_hook)i, -1, -1 };
 		r = take(k, &live->link[i], cgroup_fd, cgroup_id, dir, &step[n]);
 		n += !r;
+		if (r < 0 && sw_hooks[i].lost) {
+			log_warn("hook %s cannot be attached: %s; the gate is not affected, but %s",
+				 sw_hooks[i].name, strerror(-r), sw_hooks[i].lost);
+			r = 0;
+		}
 	}
 	if (!r)
 		r = each_watch(watch, dir, move_in);
 	for (int i = n - 1; i >= 0 && r < 0; i--)
 		undo(live, dir, &step[i]);
-	if (r < 0)
+	if (r < 0) {
+		sw_control_count_execs(sw_kern_map_fd(k, SW_MAP_CONTROL), live->settings.generation);
 		each_watch(watch, dir, remove_aside);
+	}
 	for (int i = 0; i < n; i++) {
 		if (!r)
 			retire(live, &step[i]);

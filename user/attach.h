@@ -14,7 +14,8 @@ struct sw_watch {
 
 /* Attaches those programs of `k` that watch the machine, not a cgroup: before the policy's rows are
  * written, so that nothing happens unseen in between. Not pinned yet: they go with their
- * descriptors. 0 or -errno, and then nothing is attached. */
+ * descriptors. An optional one that cannot be attached is a warning. 0 or -errno, and then nothing is
+ * attached. */
 int sw_attach_watch(const struct sw_kern *k, uint32_t generation, struct sw_watch *ret);
 void sw_attach_unwatch(struct sw_watch *w);
 

@@ -18,6 +18,8 @@
  */
 int sw_cgroup_open(const char *path, int *ret_fd, char **ret_path);
 
+#define SW_CGROUP_ROOT_ID 1	/* of the root of the v2 hierarchy */
+
 /* The kernel's id of the cgroup behind `fd`. 0 or -errno. */
 int sw_cgroup_id(int fd, uint64_t *ret);
 

@@ -204,7 +204,9 @@ static void name_rule(const struct sw_answer *a, char *rule, size_t len)
 	else if (a->reason == SW_BY_DENIED_NOW)
 		snprintf(rule, len, "deny");
 	else if (a->reason == SW_BY_ACCOUNT_LIMIT || a->reason == SW_BY_SERVER_LIMIT)
-		snprintf(rule, len, a->reason == SW_BY_SERVER_LIMIT ? "limit server" : "limit");
+		snprintf(rule, len, "limit%s%s%s", a->reason == SW_BY_SERVER_LIMIT ? " server" : "",
+			 a->limit_channel ? " " : "",
+			 a->limit_channel ? sw_channel_name(a->limit_channel) : "");
 	else if (a->reason == SW_BY_LOCAL)
 		snprintf(rule, len, "allow_local");
 	else if (a->reason == SW_BY_COUNT_PORT)
@@ -229,6 +231,8 @@ static void show(const struct sw_answer *a, enum sw_format format)
 		json_object_object_add(o, "verdict", json_object_new_string(verdict));
 		json_object_object_add(o, "rule", json_object_new_string(rule));
 		json_object_object_add(o, "reason", json_object_new_string(sw_reason_text(a->reason)));
+		json_object_object_add(o, "channel", a->smtp ?
+				       json_object_new_string(sw_channel_name(a->channel)) : NULL);
 		json_object_object_add(o, "line", *line ? json_object_new_string(line) : NULL);
 		printf("%s\n", json_object_to_json_string_ext(o, JSON_C_TO_STRING_PLAIN |
 							      JSON_C_TO_STRING_NOSLASHESCAPE));

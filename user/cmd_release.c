@@ -47,7 +47,7 @@ static int take(int val, const char *arg, void *data)
 static int release_user(const struct sw_live *l, const char *name)
 {
 	struct sw_usage used = {};
-	bool denied, limited;
+	bool denied, limited = false;
 	uint32_t uid;
 	int r;
 
@@ -57,8 +57,9 @@ static int release_user(const struct sw_live *l, const char *name)
 	denied = r == 0;
 	if (r == -ENOENT)
 		r = 0;
-	limited = sw_usage_get(l, SW_KIND_UID, uid, &used) == 0 &&
-		  (used.hour_used || used.day_used);
+	for (int i = 0; i < _SW_CHANNEL_MAX; i++)
+		limited |= sw_usage_get_channel(l, SW_KIND_UID, (enum sw_channel)i, uid, &used) == 0 &&
+			   (used.hour_used || used.day_used);
 	if (!r)
 		r = sw_usage_reset(l, SW_KIND_UID, uid);
 	if (r < 0)

@@ -113,15 +113,32 @@ static struct json_object *quota(struct sw_quota q)
 	return o;
 }
 
+/* That of direct, and within it those of the other channels. */
+static struct json_object *quotas(const struct sw_quotas *q, const struct sw_usage *used)
+{
+	struct json_object *direct = NULL;
+
+	for (int i = 0; i < _SW_CHANNEL_MAX; i++) {
+		struct json_object *o = quota(q->of[i]);
+
+		if (used) {
+			add_count(o, "hour_used", used[i].hour_used);
+			add_count(o, "day_used", used[i].day_used);
+		}
+		if (direct)
+			json_object_object_add(direct, sw_channel_name((enum sw_channel)i), o);
+		else
+			direct = o;
+	}
+	return direct;
+}
+
 static struct json_object *limits(const struct sw_status *s)
 {
-	struct json_object *o = json_object_new_object(), *server;
+	struct json_object *o = json_object_new_object();
 
-	json_object_object_add(o, "default", quota(s->live.settings.default_quota));
-	server = quota(s->live.settings.server_quota);
-	add_count(server, "hour_used", s->server.hour_used);
-	add_count(server, "day_used", s->server.day_used);
-	json_object_object_add(o, "server", server);
+	json_object_object_add(o, "default", quotas(&s->live.settings.default_quota, NULL));
+	json_object_object_add(o, "server", quotas(&s->live.settings.server_quota, s->server));
 	add_count(o, "accounts", s->n_limits);
 	add_count(o, "deny_for", s->live.settings.deny_for_s);
 	return o;
@@ -233,9 +250,9 @@ static void show_exempt(const struct sw_status *s)
 		printf("exempt      nobody\n");
 }
 
-static void print_quota(const char *label, const char *name, struct sw_quota q)
+static void print_quota(const char *whose, enum sw_channel channel, struct sw_quota q)
 {
-	printf("%-12s%s", label, name);
+	printf("%-12s%s, %s:", "limit", whose, sw_channel_name(channel));
 	if (q.per_hour != SW_UNLIMITED)
 		printf(" %u/hour", q.per_hour);
 	if (q.per_day != SW_UNLIMITED)
@@ -248,13 +265,19 @@ static void show_limits(const struct sw_status *s)
 
 	if (s->n_rules)
 		printf("allow       %zu rows of allow rules\n", s->n_rules);
-	if (set->limits & 1 << SW_KIND_ANY) {
-		print_quota("limit", "default, on the count ports:", set->default_quota);
+	for (int i = 0; i < _SW_CHANNEL_MAX; i++) {
+		if (!sw_quota_limits(set->default_quota.of[i]))
+			continue;
+		print_quota(i ? "default" : "default, on the count ports", (enum sw_channel)i,
+			    set->default_quota.of[i]);
 		printf("\n");
 	}
-	if (set->limits & 1 << SW_KIND_SERVER) {
-		print_quota("limit", "server:", set->server_quota);
-		printf("; used this hour %u, today %u\n", s->server.hour_used, s->server.day_used);
+	for (int i = 0; i < _SW_CHANNEL_MAX; i++) {
+		if (!sw_quota_limits(set->server_quota.of[i]))
+			continue;
+		print_quota("server", (enum sw_channel)i, set->server_quota.of[i]);
+		printf("; used this hour %u, today %u\n", s->server[i].hour_used,
+		       s->server[i].day_used);
 	}
 	if (s->n_limits)
 		printf("limit       %zu accounts and groups have one of their own\n", s->n_limits);

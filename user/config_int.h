@@ -10,7 +10,7 @@
 
 #include "config.h"
 
-#define SW_CONFIG_KEYS	39	/* rows of the key table */
+#define SW_CONFIG_KEYS	40	/* rows of the key table */
 
 /* What one line of a file sets. */
 struct sw_setting {
@@ -77,6 +77,10 @@ bool sw_config_limit(struct sw_load *l, const struct sw_setting *s);
 /* "none", or up to one N/hour and one N/day: 0 and `ret`, or an entry in l->diag and -EINVAL. */
 int sw_config_quota(struct sw_load *l, const struct sw_setting *s, const char *text,
 		    struct sw_quota *ret);
+
+/* The same with channels: each quota behind the name of its channel, the first one without being
+ * that of direct; those not named are unlimited. */
+int sw_config_quotas(struct sw_load *l, const struct sw_setting *s, struct sw_quotas *ret);
 
 /* The id of a user or group (UID, GID or name), or an entry in l->diag and false. */
 bool sw_config_account(struct sw_load *l, unsigned int line, const char *key, enum sw_kind kind,

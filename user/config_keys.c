@@ -58,6 +58,7 @@ static const struct key keys[] = {
 	{ "policy", "containers", set_bool, POLICY(containers_exempt),
 	  .words = WORDS("deny", "exempt") },
 	{ "policy", "strict", set_bool, POLICY(strict), .words = WORDS("no", "yes") },
+	{ "policy", "outcomes", set_bool, POLICY(outcomes), .words = WORDS("no", "yes") },
 	{ "policy", "identity", set_bool, POLICY(identity_strict),
 	  .words = WORDS("effective", "strict") },
 	{ "policy", "redirect_to", set_redirect, .list = true },
@@ -316,9 +317,9 @@ static void add_rule(struct sw_load *l, const struct key *k, const struct sw_set
 
 static void set_quota(struct sw_load *l, const struct key *k, const struct sw_setting *s)
 {
-	struct sw_quota q;
+	struct sw_quotas q;
 
-	if (sw_config_quota(l, s, s->value, &q) < 0)
+	if (sw_config_quotas(l, s, &q) < 0)
 		return;
 	memcpy((char *)&l->policy + k->field, &q, sizeof(q));
 	if (k->field == offsetof(struct sw_policy, default_quota))

@@ -76,9 +76,57 @@ int sw_config_quota(struct sw_load *l, const struct sw_setting *s, const char *t
 	}
 	if (!n || r < 0) {
 		sw_config_report(l, s->line, "'%.60s' is no limit; write none, N/hour, N/day or both, "
-					     "such as 50/hour 200/day", s->value);
+					     "such as 50/hour 200/day, in [limit] behind direct, local, "
+				     "sendmail or all if wanted", s->value);
 		return -EINVAL;
 	}
+	*ret = q;
+	return 0;
+}
+
+static int find_channel(const char *word)
+{
+	for (int i = 0; i < _SW_CHANNEL_MAX; i++)
+		if (!strcmp(word, sw_channel_name((enum sw_channel)i)))
+			return i;
+	return -1;
+}
+
+/* The text up to the next name of a channel, which *text then begins with. */
+static void until_channel(const char **text, char *part, size_t size)
+{
+	char word[MAX_WORD];
+	size_t used = 0;
+
+	part[0] = '\0';
+	for (const char *at = *text; sw_config_word(&at, word) && find_channel(word) < 0; *text = at)
+		if (used < size)
+			used += (size_t)snprintf(part + used, size - used, "%s ", word);
+}
+
+int sw_config_quotas(struct sw_load *l, const struct sw_setting *s, struct sw_quotas *ret)
+{
+	struct sw_quotas q = SW_QUOTAS_NONE;
+	const char *text = s->value, *ahead = text;
+	char word[MAX_WORD], part[256];
+	bool named = sw_config_word(&ahead, word) && find_channel(word) >= 0;
+	unsigned int seen = 0;
+
+	do {
+		int channel = SW_CHANNEL_DIRECT;
+
+		if (named && sw_config_word(&text, word))
+			channel = find_channel(word);
+		if (seen & 1U << channel) {
+			sw_config_report(l, s->line, "'%s' has two limits of %s", s->key, word);
+			return -EINVAL;
+		}
+		seen |= 1U << channel;
+		until_channel(&text, part, sizeof(part));
+		if (sw_config_quota(l, s, part, &q.of[channel]) < 0)
+			return -EINVAL;
+		named = true;
+	} while (text[strspn(text, " \t")]);
 	*ret = q;
 	return 0;
 }
@@ -341,10 +389,10 @@ void sw_config_check_rules(struct sw_load *l)
 }
 
 static void add_limit(struct sw_load *l, const struct sw_setting *s, enum sw_kind kind,
-		      uint32_t id, struct sw_quota quota, bool by_group)
+		      uint32_t id, struct sw_quotas quotas, bool by_group)
 {
 	const struct sw_policy_limit limit = {
-		.kind = kind, .id = id, .quota = quota, .by_group = by_group,
+		.kind = kind, .id = id, .quotas = quotas, .by_group = by_group,
 		.source = l->source, .line = s->line,
 	};
 	const struct sw_policy_limit *old;
@@ -362,14 +410,14 @@ static void add_limit(struct sw_load *l, const struct sw_setting *s, enum sw_kin
 /* The kernel knows a caller's primary group; those who are members by /etc/group get a limit each
  * of their own. */
 static void add_members(struct sw_load *l, const struct sw_setting *s, gid_t gid,
-			struct sw_quota quota)
+			struct sw_quotas quotas)
 {
 	const struct group *gr = getgrgid(gid);
 	uint32_t uid;
 
 	for (char **name = gr ? gr->gr_mem : NULL; name && *name; name++)
 		if (sw_user_resolve(*name, &uid, NULL) == 0)
-			add_limit(l, s, SW_KIND_UID, uid, quota, true);
+			add_limit(l, s, SW_KIND_UID, uid, quotas, true);
 }
 
 bool sw_config_limit(struct sw_load *l, const struct sw_setting *s)
@@ -377,7 +425,7 @@ bool sw_config_limit(struct sw_load *l, const struct sw_setting *s)
 	const char *text = s->key;
 	char word[MAX_WORD], name[MAX_WORD];
 	enum sw_kind kind;
-	struct sw_quota quota;
+	struct sw_quotas quotas;
 	uint32_t id;
 
 	if (!sw_config_word(&text, word))
@@ -393,10 +441,10 @@ bool sw_config_limit(struct sw_load *l, const struct sw_setting *s)
 		return true;
 	}
 	if (!sw_config_account(l, s->line, "[limit]", kind, name, &id) ||
-	    sw_config_quota(l, s, s->value, &quota) < 0)
+	    sw_config_quotas(l, s, &quotas) < 0)
 		return true;
-	add_limit(l, s, kind, id, quota, false);
+	add_limit(l, s, kind, id, quotas, false);
 	if (kind == SW_KIND_GID)
-		add_members(l, s, id, quota);
+		add_members(l, s, id, quotas);
 	return true;
 }

@@ -134,6 +134,16 @@ int sw_control_instance(int fd, uint64_t *ret)
 	return r;
 }
 
+void sw_control_count_execs(int fd, uint32_t generation)
+{
+	struct sw_control *c = sw_control_map(fd);
+
+	if (!c)
+		return;
+	__atomic_store_n(&c->exec_generation, generation, __ATOMIC_SEQ_CST);
+	sw_control_unmap(c);
+}
+
 int sw_control_write(int fd)
 {
 	struct sw_control *c = sw_control_map(fd);

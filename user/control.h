@@ -24,6 +24,9 @@ void sw_control_set_applied(int fd, uint32_t generation, bool reopen);
  * is chosen by whoever asks first. 0 or -errno. */
 int sw_control_instance(int fd, uint64_t *ret);
 
+/* From now on the programs of this generation count executions. */
+void sw_control_count_execs(int fd, uint32_t generation);
+
 /* No policy is on trial any more. */
 void sw_control_end_trial(int fd);
 

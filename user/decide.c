@@ -208,7 +208,8 @@ static inline bool sw_env_cgroup_rule(struct sw_env *env, const struct sw_flow *
 	return any;
 }
 
-static inline bool sw_env_limit(struct sw_env *env, __u32 kind, __u64 id, struct sw_quota *quota)
+static inline bool sw_env_limit(struct sw_env *env, __u32 kind, __u64 id, __u32 channel,
+				struct sw_pair *ret)
 {
 	const struct sw_limit_key key = { env->settings.generation, kind, id };
 	const struct sw_policy_limit *l;
@@ -220,17 +221,18 @@ static inline bool sw_env_limit(struct sw_env *env, __u32 kind, __u64 id, struct
 		l = sw_policy_find_limit(env->policy, (enum sw_kind)kind, (uint32_t)id);
 		if (!l)
 			return false;
-		env->limit = (struct sw_limit){ l->quota, l->source, l->line };
+		env->limit = (struct sw_limit){ l->quotas, l->source, l->line };
 	}
 	env->limit_kind = (enum sw_kind)kind;
-	*quota = env->limit.quota;
+	sw_pick(&env->limit.quotas, channel, ret);
 	return true;
 }
 
 /* Only asks whether one is left: explaining uses nothing up. */
-static inline bool sw_env_take(struct sw_env *env, __u32 kind, __u64 id, struct sw_quota quota)
+static inline bool sw_env_take(struct sw_env *env, enum sw_at at, __u32 channel, __u64 id,
+			       struct sw_quota quota)
 {
-	const struct sw_usage_key key = { id, kind, SW_CHANNEL_DIRECT };
+	const struct sw_usage_key key = { id, sw_at_kind(at), channel };
 	struct sw_usage u = {};
 
 	if (env->live && look_up(env, SW_MAP_USAGE, &key, &u))
@@ -238,10 +240,11 @@ static inline bool sw_env_take(struct sw_env *env, __u32 kind, __u64 id, struct 
 	return u.hour_used < quota.per_hour && u.day_used < quota.per_day;
 }
 
-static inline void sw_env_give_back(struct sw_env *env, __u32 kind, __u64 id)
+static inline void sw_env_give_back(struct sw_env *env, enum sw_at at, __u32 channel, __u64 id)
 {
 	(void)env;
-	(void)kind;
+	(void)at;
+	(void)channel;
 	(void)id;
 }
 
@@ -359,6 +362,8 @@ static void decide(struct sw_env *env, struct sw_answer *ret)
 		a.smtp = true;
 		a.verdict = (enum sw_verdict)d.verdict;
 		a.reason = (enum sw_reason)d.reason;
+		a.channel = (enum sw_channel)d.channel;
+		a.limit_channel = (enum sw_channel)d.limit_channel;
 		name_decider(env, &d, &a);
 	}
 	*ret = a;

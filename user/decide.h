@@ -27,6 +27,8 @@ struct sw_query {
 struct sw_answer {
 	enum sw_verdict verdict;
 	enum sw_reason reason;
+	enum sw_channel channel;	/* the way out */
+	enum sw_channel limit_channel;	/* with the limit of account or server: of this channel, or all */
 	bool smtp;		/* false: the port is in no list, the hook leaves at once */
 	enum sw_kind kind;	/* of the exempt row or allow rule that decided; 0 without one */
 	uint64_t id;

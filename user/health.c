@@ -9,6 +9,7 @@
 
 #include "canary.h"
 #include "cgroup.h"
+#include "control.h"
 #include "health.h"
 #include "util.h"
 
@@ -44,8 +45,8 @@ static void check_link(const struct sw_live *l, enum sw_hook hook, uint64_t cgro
 	const char *name = sw_hooks[hook].name;
 
 	if (k->fd < 0)
-		sw_texts_add(problems, "hook %s has no pinned link: nothing is enforced there; run "
-			     "'smtpwall apply' to repair it", name);
+		sw_texts_add(problems, "hook %s has no pinned link: %s; run 'smtpwall apply' to repair it",
+			     name, sw_hooks[hook].lost ?: "nothing is enforced there");
 	else if (!k->attached)
 		sw_texts_add(problems, "hook %s is detached: somebody detached its link, or its cgroup is "
 			     "gone; run 'smtpwall apply' to repair it", name);
@@ -59,6 +60,19 @@ static void check_link(const struct sw_live *l, enum sw_hook hook, uint64_t cgro
 		sw_texts_add(problems, "hook %s runs generation %u instead of %u: an apply was cut short; "
 			     "run 'smtpwall apply'", name, k->settings.generation,
 			     l->settings.generation);
+}
+
+/* Whose turn it is to count executions: see bpf/exec.bpf.h. */
+static void check_turn(const struct sw_live *l, struct sw_texts *problems)
+{
+	struct sw_control *c;
+
+	if (!l->settings.count_sendmail || !(c = sw_control_map(l->map_fd[SW_MAP_CONTROL])))
+		return;
+	if (c->exec_generation != l->settings.generation)
+		sw_texts_add(problems, "an apply was cut short: %s; run 'smtpwall apply'",
+			     sw_hooks[SW_HOOK_EXEC].lost);
+	sw_control_unmap(c);
 }
 
 static void check_maps(const struct sw_live *l, struct sw_texts *problems)
@@ -151,6 +165,7 @@ void sw_health_check(const struct sw_target *t, const struct sw_live *l, struct 
 		for (int i = 0; i < _SW_HOOK_MAX; i++)
 			if (sw_hook_wanted(&l->settings, (enum sw_hook)i))
 				check_link(l, (enum sw_hook)i, id, &h.problems);
+		check_turn(l, &h.problems);
 		check_maps(l, &h.problems);
 		check_programs(l, h.cgroup_fd, &h.problems);
 	}

@@ -13,6 +13,7 @@
 const char *const sw_history_slots[_SW_N_MAX] = {
 	[SW_N_ALLOWED] = "allowed", [SW_N_DENIED] = "denied",	      [SW_N_WOULD_DENY] = "would_deny",
 	[SW_N_LIMITED] = "limited", [SW_N_REDIRECTED] = "redirected", [SW_N_LOCAL] = "local",
+	[SW_N_SENDMAIL] = "sendmail",
 };
 
 /* %C columns, %D their definitions, %V a parameter for each, %A each added to what is there, %X

@@ -12,24 +12,32 @@
 
 #include "cgroup_watch.skel.h"
 #include "connect.skel.h"
+#include "exec.skel.h"
 #include "getpeername.skel.h"
+#include "outcome.skel.h"
+#include "probe.skel.h"
 #include "sock_create.skel.h"
 
 const struct sw_hook_info sw_hooks[_SW_HOOK_MAX] = {
 	[SW_HOOK_CONNECT4] = { "connect4", "sw_connect4", "link_connect4", SW_OBJECT_CONNECT,
-			       BPF_CGROUP_INET4_CONNECT, NULL },
+			       BPF_CGROUP_INET4_CONNECT, NULL, false, NULL },
 	[SW_HOOK_CONNECT6] = { "connect6", "sw_connect6", "link_connect6", SW_OBJECT_CONNECT,
-			       BPF_CGROUP_INET6_CONNECT, NULL },
+			       BPF_CGROUP_INET6_CONNECT, NULL, false, NULL },
 	[SW_HOOK_SOCK_CREATE] = { "sock_create", "sw_sock_create", "link_sock_create",
-				  SW_OBJECT_SOCK_CREATE, BPF_CGROUP_INET_SOCK_CREATE, NULL },
+				  SW_OBJECT_SOCK_CREATE, BPF_CGROUP_INET_SOCK_CREATE, NULL, false, NULL },
 	[SW_HOOK_GETPEERNAME4] = { "getpeername4", "sw_getpeername4", "link_getpeername4",
-				   SW_OBJECT_GETPEERNAME, BPF_CGROUP_INET4_GETPEERNAME, NULL },
+				   SW_OBJECT_GETPEERNAME, BPF_CGROUP_INET4_GETPEERNAME, NULL, false, NULL },
 	[SW_HOOK_GETPEERNAME6] = { "getpeername6", "sw_getpeername6", "link_getpeername6",
-				   SW_OBJECT_GETPEERNAME, BPF_CGROUP_INET6_GETPEERNAME, NULL },
+				   SW_OBJECT_GETPEERNAME, BPF_CGROUP_INET6_GETPEERNAME, NULL, false, NULL },
 	[SW_HOOK_CGROUP_MKDIR] = { "cgroup_mkdir", "sw_cgroup_mkdir", "link_cgroup_mkdir",
-				   SW_OBJECT_CGROUP_WATCH, 0, "cgroup_mkdir" },
+				   SW_OBJECT_CGROUP_WATCH, 0, "cgroup_mkdir", false, NULL },
 	[SW_HOOK_CGROUP_RMDIR] = { "cgroup_rmdir", "sw_cgroup_rmdir", "link_cgroup_rmdir",
-				   SW_OBJECT_CGROUP_WATCH, 0, "cgroup_rmdir" },
+				   SW_OBJECT_CGROUP_WATCH, 0, "cgroup_rmdir", false, NULL },
+	[SW_HOOK_OUTCOME] = { "outcome", "sw_outcome", "link_outcome", SW_OBJECT_OUTCOME,
+			      BPF_CGROUP_SOCK_OPS, NULL, false,
+			      "what becomes of SMTP connections is not counted" },
+	[SW_HOOK_EXEC] = { "exec", "sw_exec", "link_exec", SW_OBJECT_EXEC, 0, "sched_process_exec",
+			   true, "mail handed to the sendmail program is not counted" },
 };
 
 const char *const sw_map_names[_SW_MAP_MAX] = {
@@ -42,6 +50,9 @@ const char *const sw_map_names[_SW_MAP_MAX] = {
 	[SW_MAP_ALLOW] = "sw_allow",	     [SW_MAP_LIMITS] = "sw_limits",
 	[SW_MAP_USAGE] = "sw_usage",	     [SW_MAP_DENIED] = "sw_denied",
 	[SW_MAP_CGROUP_PATHS] = "sw_cgroup_paths", [SW_MAP_PEERS] = "sw_peers",
+	[SW_MAP_MAILERS] = "sw_mailers",     [SW_MAP_MAILER_NAMES] = "sw_mailer_names",
+	[SW_MAP_CHAINS] = "sw_chains",	     [SW_MAP_CONNS] = "sw_conns",
+	[SW_MAP_OUTCOMES] = "sw_outcomes",
 };
 
 /* The object files as they are compiled in. */
@@ -50,6 +61,8 @@ static const void *(*const elf_bytes[_SW_OBJECT_MAX])(size_t *size) = {
 	[SW_OBJECT_SOCK_CREATE] = sw_sock_create_bpf__elf_bytes,
 	[SW_OBJECT_GETPEERNAME] = sw_getpeername_bpf__elf_bytes,
 	[SW_OBJECT_CGROUP_WATCH] = sw_cgroup_watch_bpf__elf_bytes,
+	[SW_OBJECT_OUTCOME] = sw_outcome_bpf__elf_bytes,
+	[SW_OBJECT_EXEC] = sw_exec_bpf__elf_bytes,
 };
 
 static bool object_wanted(const struct sw_settings *s, enum sw_object object)
@@ -61,9 +74,35 @@ static bool object_wanted(const struct sw_settings *s, enum sw_object object)
 		return s->mode == SW_MODE_REDIRECT;
 	case SW_OBJECT_CGROUP_WATCH:
 		return s->watch_cgroups;
+	case SW_OBJECT_OUTCOME:
+		return s->outcomes;
+	case SW_OBJECT_EXEC:
+		return s->count_sendmail;
 	default:
 		return true;
 	}
+}
+
+bool sw_kern_do_without(struct sw_settings *s, enum sw_object object)
+{
+	switch (object) {
+	case SW_OBJECT_OUTCOME:
+		s->outcomes = 0;
+		return true;
+	case SW_OBJECT_EXEC:
+		s->count_sendmail = 0;
+		return true;
+	default:
+		return false;
+	}
+}
+
+const char *sw_kern_object_name(enum sw_object object)
+{
+	for (int i = 0; i < _SW_HOOK_MAX; i++)
+		if (sw_hooks[i].object == object)
+			return sw_hooks[i].lost ? sw_hooks[i].name : "the gate";
+	return "?";
 }
 
 bool sw_hook_wanted(const struct sw_settings *s, enum sw_hook hook)
@@ -147,6 +186,17 @@ static int set_settings(struct bpf_object *obj, const struct sw_settings *s)
 	return m ? bpf_map__set_initial_value(m, s, sizeof(*s)) : 0;	/* it may use none */
 }
 
+/* The cgroup that programs for the whole machine are held to. */
+static int set_scope(struct bpf_object *obj, const struct sw_load *l)
+{
+	int fd = bpf_object__find_map_fd_by_name(obj, "sw_scope");
+	__u32 zero = 0;
+
+	if (fd < 0 || !l->settings.scoped)
+		return 0;
+	return bpf_map_update_elem(fd, &zero, &l->cgroup_fd, BPF_ANY) < 0 ? -errno : 0;
+}
+
 static int load_object(const struct sw_load *l, enum sw_object object, struct bpf_object **ret)
 {
 	struct bpf_object *obj;
@@ -165,6 +215,8 @@ static int load_object(const struct sw_load *l, enum sw_object object, struct bp
 		r = patch_hooks(obj, &l->settings);
 	if (!r)
 		r = bpf_object__load(obj);
+	if (!r)
+		r = set_scope(obj, l);
 	if (r < 0)
 		bpf_object__close(obj);
 	else
@@ -173,24 +225,53 @@ static int load_object(const struct sw_load *l, enum sw_object object, struct bp
 }
 
 /* The connect object goes first: the others run on its maps. */
-int sw_kern_load(const struct sw_load *l, struct sw_kern *ret)
+int sw_kern_load(const struct sw_load *l, struct sw_kern *ret, enum sw_object *failed)
 {
+	enum sw_object at = SW_OBJECT_CONNECT;
 	struct sw_load mine = *l;
 	struct sw_kern k = {};
 	int r;
 
 	libbpf_set_print(print_libbpf);
-	r = load_object(l, SW_OBJECT_CONNECT, &k.obj[SW_OBJECT_CONNECT]);
+	r = load_object(l, at, &k.obj[at]);
 	for (int i = 0; i < _SW_MAP_MAX && !r; i++)
 		mine.map_fd[i] = sw_kern_map_fd(&k, (enum sw_map_id)i);
-	for (int i = 0; i < _SW_OBJECT_MAX && !r; i++)
-		if (!k.obj[i] && object_wanted(&l->settings, (enum sw_object)i))
-			r = load_object(&mine, (enum sw_object)i, &k.obj[i]);
-	if (r < 0)
+	for (int i = 0; i < _SW_OBJECT_MAX && !r; i++) {
+		at = (enum sw_object)i;
+		if (!k.obj[i] && object_wanted(&l->settings, at))
+			r = load_object(&mine, at, &k.obj[i]);
+	}
+	if (r < 0) {
 		sw_kern_free(&k);
-	else
+		if (failed)
+			*failed = at;
+	} else {
 		*ret = k;
+	}
 	return r;
+}
+
+bool sw_kern_try(enum sw_try what)
+{
+	static const char *const name[] = { [SW_TRY_EXEC] = "sw_try_exec",
+					    [SW_TRY_EXEC_LOCK] = "sw_try_exec_lock",
+					    [SW_TRY_OUTCOME] = "sw_try_outcome" };
+	struct bpf_program *prog;
+	struct bpf_object *obj;
+	const void *elf;
+	size_t size;
+	bool works;
+
+	libbpf_set_print(print_libbpf);
+	elf = sw_probe_bpf__elf_bytes(&size);
+	obj = bpf_object__open_mem(elf, size, NULL);
+	if (!obj)
+		return false;
+	bpf_object__for_each_program(prog, obj)
+		bpf_program__set_autoload(prog, !strcmp(bpf_program__name(prog), name[what]));
+	works = bpf_object__load(obj) == 0;
+	bpf_object__close(obj);
+	return works;
 }
 
 void sw_kern_free(struct sw_kern *k)

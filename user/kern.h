@@ -5,6 +5,7 @@
 
 #include <linux/bpf.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "smtpwall_abi.h"
@@ -28,6 +29,11 @@ enum sw_map_id {
 	SW_MAP_DENIED,
 	SW_MAP_CGROUP_PATHS,
 	SW_MAP_PEERS,
+	SW_MAP_MAILERS,
+	SW_MAP_MAILER_NAMES,
+	SW_MAP_CHAINS,
+	SW_MAP_CONNS,
+	SW_MAP_OUTCOMES,
 	_SW_MAP_MAX,
 };
 
@@ -39,6 +45,8 @@ enum sw_hook {
 	SW_HOOK_GETPEERNAME6,
 	SW_HOOK_CGROUP_MKDIR,	/* only with cgroups in the policy */
 	SW_HOOK_CGROUP_RMDIR,
+	SW_HOOK_OUTCOME,	/* optional: what becomes of SMTP connections */
+	SW_HOOK_EXEC,		/* optional: executions of mailers */
 	_SW_HOOK_MAX,
 };
 
@@ -48,6 +56,8 @@ enum sw_object {
 	SW_OBJECT_SOCK_CREATE,
 	SW_OBJECT_GETPEERNAME,
 	SW_OBJECT_CGROUP_WATCH,
+	SW_OBJECT_OUTCOME,
+	SW_OBJECT_EXEC,
 	_SW_OBJECT_MAX,
 };
 
@@ -57,7 +67,9 @@ struct sw_hook_info {
 	const char *pin;	/* name of its link's pin */
 	enum sw_object object;
 	enum bpf_attach_type attach;	/* to a cgroup */
-	const char *tracepoint;	/* or to this raw tracepoint, for the whole machine */
+	const char *tracepoint;	/* or to this tracepoint, for the whole machine */
+	bool typed;		/* the program itself names the tracepoint, not who attaches it */
+	const char *lost;	/* an optional hook: what is lost without it. NULL: a required one */
 };
 
 /* Whether the programs loaded with `s` include this hook's. */
@@ -70,19 +82,40 @@ struct sw_load {
 	struct sw_settings settings;
 	int map_fd[_SW_MAP_MAX];	/* a map to use, or -1 to make a new one */
 	uint32_t max_entries[_SW_MAP_MAX];	/* of new ones; 0 keeps the built-in size */
+	int cgroup_fd;		/* with settings.scoped: what the hooks of the machine are held to */
 };
 
 struct sw_kern {
 	struct bpf_object *obj[_SW_OBJECT_MAX];	/* NULL: not wanted */
 };
 
+/* The name that bpf_raw_tracepoint_open(2) wants for the program of such a hook. */
+static inline const char *sw_hook_tracepoint(enum sw_hook hook)
+{
+	return sw_hooks[hook].typed ? NULL : sw_hooks[hook].tracepoint;
+}
+
+/*
+ * Takes the programs of an optional object out of `s`: the kernel does not take them. False when the
+ * object is no optional one.
+ */
+bool sw_kern_do_without(struct sw_settings *s, enum sw_object object);
+
+/* What an object's programs are for, for messages. */
+const char *sw_kern_object_name(enum sw_object object);
+
 /*
  * Loads the programs for `l->settings` on the given maps. Nothing is attached or pinned.
- * 0; -EINVAL when a given map has another layout; other -errno from libbpf. `ret` is written on
- * success only; free it with sw_kern_free(). The descriptors in `l` stay the caller's.
+ * 0; -EINVAL when a given map has another layout; other -errno from libbpf, with the object that did
+ * not load in *failed (may be NULL). `ret` is written on success only; free it with sw_kern_free().
+ * The descriptors in `l` stay the caller's.
  */
-int sw_kern_load(const struct sw_load *l, struct sw_kern *ret);
+int sw_kern_load(const struct sw_load *l, struct sw_kern *ret, enum sw_object *failed);
 void sw_kern_free(struct sw_kern *k);
+
+/* Whether this kernel takes a tiny program of a kind that has to be compiled; bpf/probe.bpf.c. */
+enum sw_try { SW_TRY_EXEC, SW_TRY_EXEC_LOCK, SW_TRY_OUTCOME };
+bool sw_kern_try(enum sw_try what);
 
 /* Descriptors owned by `k`; -1 where there is none. */
 int sw_kern_prog_fd(const struct sw_kern *k, enum sw_hook hook);

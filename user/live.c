@@ -172,7 +172,7 @@ static void judge(struct sw_live *l)
 		l->settings = v6->settings;
 	l->in_force = true;
 	for (int i = 0; i < _SW_HOOK_MAX; i++)
-		if (sw_hook_wanted(&l->settings, (enum sw_hook)i) &&
+		if (sw_hook_wanted(&l->settings, (enum sw_hook)i) && !sw_hooks[i].lost &&
 		    !hook_in_force(&l->link[i], l->settings.generation))
 			l->in_force = false;
 }

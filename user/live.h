@@ -28,7 +28,7 @@ struct sw_live {
 	int map_fd[_SW_MAP_MAX];	/* -1: nowhere to be found */
 	bool map_pinned[_SW_MAP_MAX];	/* and the pin is the map the programs use */
 	struct sw_settings settings;	/* of the newest program */
-	bool in_force;		/* every hook wanted is attached, by our programs, one generation */
+	bool in_force;		/* every required hook is attached, by our programs, one generation */
 };
 
 /* An empty one, which may be closed. */

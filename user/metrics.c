@@ -19,6 +19,7 @@ static const char *const slot_names[_SW_N_MAX] = {
 	[SW_N_ALLOWED] = "allowed",	  [SW_N_DENIED] = "denied",
 	[SW_N_WOULD_DENY] = "would_deny", [SW_N_LIMITED] = "limited",
 	[SW_N_REDIRECTED] = "redirected", [SW_N_LOCAL] = "local",
+	[SW_N_SENDMAIL] = "sendmail",
 };
 
 struct label {

@@ -41,7 +41,7 @@ struct sw_column {
 	unsigned char drop;	/* left out when there is no room, highest first; 0: never */
 };
 
-#define SW_COLUMNS_MAX 16
+#define SW_COLUMNS_MAX 18
 
 struct sw_table {
 	const struct sw_column *columns;

@@ -36,6 +36,7 @@ int sw_policy_default(struct sw_policy *ret)
 		.refuse_with = SW_REFUSE_REFUSED,
 		.mta = SW_MTA_AUTO,
 		.allow_local = true,
+		.outcomes = true,
 		.existing_close = true,
 		.max_uids = DEFAULT_UIDS,
 		.max_origins = DEFAULT_ORIGINS,
@@ -44,8 +45,8 @@ int sw_policy_default(struct sw_policy *ret)
 		.config_digest = SW_DIGEST_EMPTY,
 		.history_events = 100000,
 		.metrics_top = 20,
-		.default_quota = { SW_UNLIMITED, SW_UNLIMITED },
-		.server_quota = { SW_UNLIMITED, SW_UNLIMITED },
+		.default_quota = SW_QUOTAS_NONE,
+		.server_quota = SW_QUOTAS_NONE,
 		.redirect_port = 25,
 	};
 	int r;

@@ -56,7 +56,7 @@ struct sw_allow_rule {
 struct sw_policy_limit {
 	enum sw_kind kind;	/* SW_KIND_UID, SW_KIND_GID */
 	uint32_t id;
-	struct sw_quota quota;
+	struct sw_quotas quotas;
 	bool by_group;		/* an account's, because it is a member of a group that has it */
 	uint32_t source, line;
 };
@@ -79,6 +79,7 @@ struct sw_policy {
 	bool containers_exempt;
 	bool strict;
 	bool identity_strict;
+	bool outcomes;		/* what becomes of SMTP connections is counted */
 
 	uint32_t max_uids;	/* rows of the per-account table */
 	uint32_t max_origins;	/* rows of the per-directory table */
@@ -87,7 +88,7 @@ struct sw_policy {
 	struct sw_place deny_at, count_at, local_at;	/* of deny_ports, count_ports, allow_local */
 	struct sw_place default_at, server_at;		/* of [limit] default and server */
 
-	struct sw_quota default_quota, server_quota;
+	struct sw_quotas default_quota, server_quota;
 	uint32_t deny_for_s;	/* 0: exceeding a limit denies nobody */
 	uint32_t redirect4;	/* network order; 0: not chosen */
 	uint8_t redirect6[16];	/* all zero: not chosen */
@@ -174,6 +175,16 @@ int sw_policy_set_addresses(struct sw_policy *p, size_t i, const uint8_t (*addr)
 int sw_policy_add_limit(struct sw_policy *p, const struct sw_policy_limit *l);
 const struct sw_policy_limit *sw_policy_find_limit(const struct sw_policy *p, enum sw_kind kind,
 						   uint32_t id);
+
+#define SW_QUOTAS_NONE { { { SW_UNLIMITED, SW_UNLIMITED }, { SW_UNLIMITED, SW_UNLIMITED }, \
+			   { SW_UNLIMITED, SW_UNLIMITED }, { SW_UNLIMITED, SW_UNLIMITED } } }
+
+/* Whether there is a limit at all: of one, and of any of the channels. */
+bool sw_quota_limits(struct sw_quota q);
+bool sw_quotas_limit(const struct sw_quotas *q);
+
+/* direct, local, sendmail, all: as the configuration has it; never NULL. */
+const char *sw_channel_name(enum sw_channel channel);
 
 /* Words of the configuration file for an enum value, and for reports; never NULL. */
 const char *sw_mode_name(enum sw_mode mode);

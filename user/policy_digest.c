@@ -26,6 +26,12 @@ static void add_quota(struct digest *d, const struct sw_quota *q)
 	add_number(d, q->per_day);
 }
 
+static void add_quotas(struct digest *d, const struct sw_quotas *q)
+{
+	for (int i = 0; i < _SW_CHANNEL_MAX; i++)
+		add_quota(d, &q->of[i]);
+}
+
 static void add_text(struct digest *d, const char *text)
 {
 	size_t len = 0;
@@ -45,11 +51,12 @@ static void add_settings(struct digest *d, const struct sw_policy *p)
 	add_number(d, p->containers_exempt);
 	add_number(d, p->strict);
 	add_number(d, p->identity_strict);
+	add_number(d, p->outcomes);
 	add_number(d, p->max_uids);
 	add_number(d, p->max_origins);
 	add_number(d, p->event_buffer);
-	add_quota(d, &p->default_quota);
-	add_quota(d, &p->server_quota);
+	add_quotas(d, &p->default_quota);
+	add_quotas(d, &p->server_quota);
 	add_number(d, p->deny_for_s);
 	add_number(d, p->redirect4);
 	add(d, p->redirect6, sizeof(p->redirect6));
@@ -89,7 +96,7 @@ uint64_t sw_policy_digest(const struct sw_policy *p)
 	for (size_t i = 0; i < p->n_limits; i++) {
 		add_number(&d, p->limits[i].kind);
 		add_number(&d, p->limits[i].id);
-		add_quota(&d, &p->limits[i].quota);
+		add_quotas(&d, &p->limits[i].quotas);
 	}
 	return d.h;
 }

@@ -208,3 +208,26 @@ const struct sw_policy_limit *sw_policy_find_limit(const struct sw_policy *p, en
 
 	return slot && *slot ? &p->limits[*slot - 1] : NULL;
 }
+
+bool sw_quota_limits(struct sw_quota q)
+{
+	return q.per_hour != SW_UNLIMITED || q.per_day != SW_UNLIMITED;
+}
+
+bool sw_quotas_limit(const struct sw_quotas *q)
+{
+	for (int i = 0; i < _SW_CHANNEL_MAX; i++)
+		if (sw_quota_limits(q->of[i]))
+			return true;
+	return false;
+}
+
+const char *sw_channel_name(enum sw_channel channel)
+{
+	static const char *const names[_SW_CHANNEL_MAX] = {
+		[SW_CHANNEL_DIRECT] = "direct",	    [SW_CHANNEL_LOCAL] = "local",
+		[SW_CHANNEL_SENDMAIL] = "sendmail", [SW_CHANNEL_ALL] = "all",
+	};
+
+	return channel < _SW_CHANNEL_MAX ? names[channel] : "?";
+}

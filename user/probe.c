@@ -5,6 +5,7 @@
 #include <linux/btf.h>
 #include <string.h>
 
+#include "kern.h"
 #include "probe.h"
 #include "util.h"
 
@@ -28,6 +29,14 @@ static const struct sw_feature table[_SW_FEAT_MAX] = {
 				   false },
 	[SW_FEAT_SOCKET_STORAGE] = { "socket_storage", "mode = redirect is not available", false, false },
 	[SW_FEAT_CGROUP_EVENTS] = { "cgroup_events", "the policy may name no cgroups", false, false },
+	[SW_FEAT_OUTCOMES] = { "outcomes", "what becomes of SMTP connections is not counted", false,
+			       false },
+	[SW_FEAT_SENDMAIL_COUNT] = { "sendmail_count", "mail handed to the sendmail program is not "
+				     "counted", false, false },
+	[SW_FEAT_SENDMAIL_LIMIT] = { "sendmail_limit", "mail handed to the sendmail program uses up no "
+				     "limit", false, false },
+	[SW_FEAT_SENDMAIL_REFUSAL] = { "sendmail_refusal", "mail handed to the sendmail program beyond a "
+				       "limit is counted, not refused", false, false },
 	[SW_FEAT_RAW_SOCKET_HOOK] = { "raw_socket_hook", "strict = yes is not available", false,
 				      false },
 };
@@ -188,6 +197,12 @@ static bool works(enum sw_feature_id id)
 
 	if (id == SW_FEAT_BTF)
 		return access(BTF_PATH, R_OK) == 0;
+	if (id == SW_FEAT_OUTCOMES)
+		return sw_kern_try(SW_TRY_OUTCOME);
+	if (id == SW_FEAT_SENDMAIL_COUNT)
+		return sw_kern_try(SW_TRY_EXEC);
+	if (id == SW_FEAT_SENDMAIL_LIMIT)
+		return sw_kern_try(SW_TRY_EXEC_LOCK);
 	fd = try_feature(id);
 	return fd >= 0;
 }

@@ -22,6 +22,7 @@ static const struct {
 	[SW_BY_SERVER_LIMIT] = { "server-limit", "the limit of the whole server is used up" },
 	[SW_BY_LOOP] = { "loop", "mode = redirect, and it is the mail server that connects" },
 	[SW_BY_DEVICE] = { "device", "mode = redirect, but the socket is bound to a device" },
+	[SW_BY_SENDMAIL] = { "sendmail", "handed to the mail server by its sendmail program" },
 	[SW_BY_REAL_UID] = { "real-uid", "identity = strict, and the real UID is not exempt" },
 };
 

@@ -182,6 +182,7 @@ static void add_counts(struct sw_stat *sum, const struct sw_stat *o)
 {
 	for (int i = 0; i < _SW_N_MAX; i++)
 		sum->n[i] += o->n[i];
+	sw_outcome_add(&sum->outcome, &o->outcome);
 	for (int i = 0; i < SW_SKETCH_WORDS; i++)
 		sum->sketch[i] |= o->sketch[i];
 	if (o->first && (!sum->first || o->first < sum->first))
@@ -202,6 +203,7 @@ static void sum_entries(const struct entry *e, size_t n, struct sw_report_row *r
 	*ret = (struct sw_report_row){ .site = e[0].site, .n_origins = n };
 	*sum = *worst;
 	memset(sum->n, 0, sizeof(sum->n));
+	sum->outcome = (struct sw_outcome){};
 	for (size_t i = 0; i < n; i++)
 		add_counts(sum, e[i].origin);
 	sum->destinations = sw_sketch_estimate(sum->sketch, &sum->destinations_full);

@@ -63,6 +63,7 @@ static const struct {
 	{ "Denied", true, SW_N_DENIED },       { "Would deny", true, SW_N_WOULD_DENY },
 	{ "Limited", true, SW_N_LIMITED },     { "Redirected", true, SW_N_REDIRECTED },
 	{ "Allowed", false, SW_N_ALLOWED },    { "Local", false, SW_N_LOCAL },
+	{ "Sendmail", false, SW_N_SENDMAIL },
 };
 
 static int print_head(const struct sw_page *p)
@@ -222,7 +223,7 @@ static int print_nobody(const struct sw_page *p)
 	if (r < 0)
 		return r;
 	for (int i = 0; i < _SW_N_MAX; i++)
-		sum += rows.total[i];
+		sum += i == SW_N_SENDMAIL ? 0 : rows.total[i];
 	r = sw_html_print(p->f, "<p>No offenders: %s SMTP connect%s of %s account%s seen, and none was "
 			  "denied, limited or redirected.</p>\n", sw_number(sum, attempts),
 			  sum == 1 ? "" : "s", sw_number(rows.n_all, accounts),

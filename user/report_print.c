@@ -73,13 +73,16 @@ static void fill_line(const struct sw_report_row *row, struct line *l)
 	};
 	const struct sw_stat *s = &row->sum;
 
-	_Static_assert(F_LOCAL - F_ALLOWED == SW_N_LOCAL, "counters are columns in the same order");
+	_Static_assert(F_SENDMAIL - F_ALLOWED == SW_N_SENDMAIL, "counters are columns in the same order");
 	*l = (struct line){};
 	fill_site(row, l);
 	for (int i = 0; i < _SW_N_MAX; i++)
 		l->number[F_ALLOWED + i] = s->n[i];
 	l->number[F_ATTEMPTS] = sw_stat_attempts(s);
 	l->number[F_DESTINATIONS] = s->destinations;
+	l->number[F_BYTES_SENT] = s->outcome.bytes_sent;
+	l->number[F_ESTABLISHED] = s->outcome.established;
+	l->number[F_FAILED] = s->outcome.refused + s->outcome.timed_out + s->outcome.failed;
 	if (s->cgroup) {
 		sw_container_describe(s->cgroup, l->container, sizeof(l->container));
 		l->text[F_CONTAINER] = l->container;
@@ -169,6 +172,7 @@ static const struct sw_column columns[] = {
 	{ .title = "REDIRECTED", .right = true, .loud = true, .hide_empty = true, .drop = 5 },
 	{ .title = "ALLOWED", .right = true, .hide_empty = true, .drop = 4 },
 	{ .title = "LOCAL", .right = true, .hide_empty = true, .drop = 6 },
+	{ .title = "SENDMAIL", .right = true, .hide_empty = true, .drop = 6 },
 	{ .title = "DESTS", .right = true, .hide_empty = true, .drop = 7 },
 	{ .title = "LAST SEEN", .right = true, .drop = 2 },
 	{ .title = "LAST DESTINATION", .hide_empty = true, .drop = 9 },
@@ -195,7 +199,7 @@ static char *domain_cell(const struct sw_report_site *site)
 static int add_table_row(struct sw_table *t, const struct sw_report_row *row, time_t now)
 {
 	static const enum field counts[] = {
-		F_DENIED, F_WOULD_DENY, F_LIMITED, F_REDIRECTED, F_ALLOWED, F_LOCAL,
+		F_DENIED, F_WOULD_DENY, F_LIMITED, F_REDIRECTED, F_ALLOWED, F_LOCAL, F_SENDMAIL,
 	};
 	char number[ARRAY_SIZE(counts)][SW_NUMBER_LEN];
 	char uid[16], dests[SW_NUMBER_LEN + 1] = ">", ago[SW_TIME_LEN];

@@ -73,9 +73,15 @@ static void copy_rules(const struct sw_policy *p, struct sw_settings *s)
 	}
 }
 
-static bool is_limited(struct sw_quota q)
+/* Channels that these are limits of. */
+static uint8_t channels(const struct sw_quotas *q)
 {
-	return q.per_hour != SW_UNLIMITED || q.per_day != SW_UNLIMITED;
+	uint8_t set = 0;
+
+	for (int i = 0; i < _SW_CHANNEL_MAX; i++)
+		if (sw_quota_limits(q->of[i]))
+			set |= (uint8_t)(1 << i);
+	return set;
 }
 
 static void copy_limits(const struct sw_policy *p, struct sw_settings *s)
@@ -85,12 +91,15 @@ static void copy_limits(const struct sw_policy *p, struct sw_settings *s)
 	s->deny_for_s = p->deny_for_s;
 	for (size_t i = 0; i < p->n_limits; i++)
 		s->limits |= (uint8_t)(1 << p->limits[i].kind);
+	for (size_t i = 0; i < p->n_limits; i++)
+		s->limit_channels |= channels(&p->limits[i].quotas);
+	s->limit_channels |= channels(&p->default_quota) | channels(&p->server_quota);
 	for (size_t i = 0; i < p->n_rules; i++)
-		if (is_limited(p->rules[i].quota))
+		if (sw_quota_limits(p->rules[i].quota))
 			s->limits |= 1 << SW_KIND_RULE;
-	if (is_limited(p->default_quota))
+	if (sw_quotas_limit(&p->default_quota))
 		s->limits |= 1 << SW_KIND_ANY;
-	if (is_limited(p->server_quota))
+	if (sw_quotas_limit(&p->server_quota))
 		s->limits |= 1 << SW_KIND_SERVER;
 }
 
@@ -133,6 +142,9 @@ void sw_rows_settings(const struct sw_policy *p, const struct sw_features *f,
 		.forced = p->forced,
 		.config_digest = p->config_digest,
 		.policy_digest = sw_policy_digest(p),
+		.outcomes = p->outcomes && f->f[SW_FEAT_OUTCOMES].present,
+		.limit_sendmail = f->f[SW_FEAT_SENDMAIL_LIMIT].present,
+		.count_sendmail = f->f[SW_FEAT_SENDMAIL_COUNT].present,
 	};
 
 	if (s.has_set_retval)

@@ -143,7 +143,7 @@ int sw_rows_limits(const struct sw_policy *p, uint32_t generation, struct sw_row
 	for (size_t i = 0; i < p->n_limits; i++) {
 		const struct sw_policy_limit *l = &p->limits[i];
 		const struct sw_limit_key key = { generation, l->kind, l->id };
-		const struct sw_limit val = { l->quota, l->source, l->line };
+		const struct sw_limit val = { l->quotas, l->source, l->line };
 
 		memcpy(key_at(&r, r.n), &key, sizeof(key));
 		memcpy(val_at(&r, r.n++), &val, sizeof(val));

@@ -106,3 +106,13 @@ char *sw_script(const char *argv, size_t len, const char *comm)
 			title[i] = ' ';
 	return TAKE_PTR(title);
 }
+
+char *sw_script_exec(const char *argv, size_t len, const char *comm)
+{
+	_cleanup_free_ char *mailer = sw_script(argv, len, "");
+	char *text;
+
+	if (!mailer || asprintf(&text, "[%.*s] %s", SW_COMM_LEN, comm, mailer) < 0)
+		return NULL;
+	return text;
+}

@@ -89,7 +89,8 @@ int sw_stat_set_where(const struct sw_where *w, struct sw_stat *s)
 		     (int)strnlen(w->path + off, SW_PATH_LEN - off), w->path + off) < 0)
 		return -ENOMEM;
 	s->directory = directory;
-	script = sw_script(w->argv, len, w->comm);
+	script = w->flags & SW_WHERE_EXEC ? sw_script_exec(w->argv, len, w->comm) :
+					    sw_script(w->argv, len, w->comm);
 	s->script = script;
 	argv = malloc(len + 1);
 	s->argv = argv;
@@ -450,6 +451,7 @@ int sw_stats_build(const struct sw_stats_raw *raw, struct sw_stats *ret)
 	    !fits(&raw->origins, sizeof(struct sw_origin_key), sizeof(struct sw_origin)) ||
 	    !fits(&raw->hours, sizeof(uint32_t), sizeof(struct sw_hours)) ||
 	    !fits(&raw->dests, sizeof(struct sw_dest_key), sizeof(struct sw_dest)) ||
+	    !fits(&raw->outcomes, sizeof(struct sw_origin_key), sizeof(struct sw_outcome)) ||
 	    !fits(&raw->cgroups, sizeof(uint64_t), sizeof(struct sw_cgroup_name)))
 		return -EINVAL;
 	memcpy(s.counters, raw->counters, sizeof(s.counters));
@@ -466,7 +468,7 @@ int sw_stats_build(const struct sw_stats_raw *raw, struct sw_stats *ret)
 	qsort(s.origins, s.n_origins, sizeof(*s.origins), sw_stat_compare_account);
 	qsort(s.accounts, s.n_accounts, sizeof(*s.accounts), sw_stat_compare_account);
 	sw_stats_join(&s);
-	r = read_hours(raw, &s) ?: read_dests(raw, &s);
+	r = read_hours(raw, &s) ?: read_dests(raw, &s) ?: sw_outcomes_join(&raw->outcomes, &s);
 	if (r < 0)
 		sw_stats_free(&s);
 	else

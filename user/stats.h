@@ -45,6 +45,7 @@ struct sw_stat {
 	char comm[SW_COMM_LEN + 1];
 	const struct sw_stat *worst;	/* of an account: its main origin; NULL: none */
 	uint64_t id;		/* the same in every reading, and no other row's */
+	struct sw_outcome outcome;	/* what became of those that were let through */
 	/* Of the history: */
 	const struct sw_report_site *site;	/* whose it was then; NULL: the domains know */
 	uint32_t owner;		/* of accounts that had this UID one after another, which; else 0 */
@@ -81,7 +82,7 @@ struct sw_stats {
 /* What the kernel gave, before anybody interpreted it. */
 struct sw_stats_raw {
 	struct sw_map_dump uids, origins;	/* of sw_uid_stats and sw_origins */
-	struct sw_map_dump cgroups, hours, dests;	/* of the maps of these names; may be empty */
+	struct sw_map_dump cgroups, hours, dests, outcomes;	/* of the maps of these names; may be empty */
 	uint64_t counters[_SW_CTR_MAX];	/* summed over CPUs */
 	uint64_t uid_rows_max, origin_rows_max;
 	int64_t wall_ns, mono_ns;	/* both clocks, read together */
@@ -104,8 +105,14 @@ void sw_stats_join(struct sw_stats *s);
 /* All attempts of a row. */
 uint64_t sw_stat_attempts(const struct sw_stat *s);
 
+/* Adds what became of the connects of `s` to `sum`. */
+void sw_outcome_add(struct sw_outcome *sum, const struct sw_outcome *o);
+
 /* Those that make an offender: denied, would be denied, limited, redirected. */
 uint64_t sw_stat_offences(const struct sw_stat *s);
+
+/* Gives the rows of `s` their outcomes. 0 or -ENOMEM. Part of sw_stats_build(). */
+int sw_outcomes_join(const struct sw_map_dump *d, struct sw_stats *s);
 
 /* Whether `a` says more about what an account does wrong than `b`. */
 bool sw_stat_is_worse(const struct sw_stat *a, const struct sw_stat *b);
@@ -141,6 +148,9 @@ char *sw_cgroup_path(const struct sw_cgroup_name *n);
  * to SW_COMM_LEN bytes) in brackets. malloc'd, untrusted bytes; NULL without memory.
  */
 char *sw_script(const char *argv, size_t len, const char *comm);
+
+/* The same for who started a mailer: `comm` in brackets, then the mailer's own command line. */
+char *sw_script_exec(const char *argv, size_t len, const char *comm);
 
 /* Names of accounts, looked up when first asked for: each costs a pass over the user database,
  * and many directories belong to one account. Accounts that share a slot push each other out. */

@@ -51,7 +51,7 @@ static int dump_all(const struct sw_live *l, struct sw_stats_raw *raw)
 	const struct { enum sw_map_id map; struct sw_map_dump *to; } all[] = {
 		{ SW_MAP_UID_STATS, &raw->uids }, { SW_MAP_ORIGINS, &raw->origins },
 		{ SW_MAP_HOURS, &raw->hours },	  { SW_MAP_DESTS, &raw->dests },
-		{ SW_MAP_CGROUPS, &raw->cgroups },
+		{ SW_MAP_CGROUPS, &raw->cgroups }, { SW_MAP_OUTCOMES, &raw->outcomes },
 	};
 	int r = 0;
 
@@ -68,6 +68,7 @@ static void free_raw(struct sw_stats_raw *raw)
 	sw_map_dump_free(&raw->hours);
 	sw_map_dump_free(&raw->dests);
 	sw_map_dump_free(&raw->cgroups);
+	sw_map_dump_free(&raw->outcomes);
 }
 
 int sw_stats_read(const struct sw_live *l, struct sw_stats *ret)

@@ -172,9 +172,11 @@ static void read_limits(struct sw_status *s)
 {
 	s->n_rules = count_rows(&s->live, SW_MAP_ALLOW);
 	s->n_limits = count_rows(&s->live, SW_MAP_LIMITS);
-	if (s->live.map_fd[SW_MAP_USAGE] >= 0 && s->live.map_fd[SW_MAP_CONTROL] >= 0 &&
-	    sw_usage_get(&s->live, SW_KIND_SERVER, 0, &s->server) == 0)
-		sw_usage_turn(&s->server, sw_usage_hour(&s->live));
+	for (int i = 0; i < _SW_CHANNEL_MAX; i++)
+		if (s->live.map_fd[SW_MAP_USAGE] >= 0 && s->live.map_fd[SW_MAP_CONTROL] >= 0 &&
+		    sw_usage_get_channel(&s->live, SW_KIND_SERVER, (enum sw_channel)i, 0,
+					 &s->server[i]) == 0)
+			sw_usage_turn(&s->server[i], sw_usage_hour(&s->live));
 	s->revert_s = read_trial(s);
 	if (s->live.map_fd[SW_MAP_DENIED] >= 0)
 		sw_denied_list(&s->live, &s->denied, &s->n_denied);

@@ -145,7 +145,7 @@ static int put_back(const struct trial *t, const struct sw_live *now, enum sw_ho
 		return sw_pins_remove(t->session.pins.dir, h->pin);
 	}
 	if (h->tracepoint)
-		fd = bpf_raw_tracepoint_open(h->tracepoint, t->old_prog[hook]);
+		fd = bpf_raw_tracepoint_open(sw_hook_tracepoint(hook), t->old_prog[hook]);
 	else if (k->attached)
 		return bpf_link_update(k->fd, t->old_prog[hook], NULL) < 0 ? -errno : 0;
 	else
@@ -221,6 +221,7 @@ static int revert(struct trial *t, const struct sw_live *now)
 	if (!r)
 		r = refresh_cgroups(t);
 	connects = put_back_all(t, now, false);
+	sw_control_count_execs(s->live.map_fd[SW_MAP_CONTROL], s->live.settings.generation);
 	if (!r)
 		r = connects;
 	sw_control_set_applied(s->live.map_fd[SW_MAP_CONTROL], s->live.settings.generation, true);

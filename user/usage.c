@@ -42,9 +42,9 @@ void sw_usage_turn(struct sw_usage *u, uint32_t hour)
 	sw_window_turn(u, hour);
 }
 
-static int make(int fd, enum sw_kind kind, uint64_t id)
+static int make(int fd, enum sw_kind kind, enum sw_channel channel, uint64_t id)
 {
-	const struct sw_usage_key key = { id, kind, SW_CHANNEL_DIRECT };
+	const struct sw_usage_key key = { id, kind, channel };
 	const struct sw_usage empty = {};
 
 	return bpf_map_update_elem(fd, &key, &empty, BPF_NOEXIST) < 0 && errno != EEXIST ? -errno : 0;
@@ -52,16 +52,18 @@ static int make(int fd, enum sw_kind kind, uint64_t id)
 
 static bool is_limited(const struct sw_allow_rule *r)
 {
-	return r->quota.per_hour != SW_UNLIMITED || r->quota.per_day != SW_UNLIMITED;
+	return sw_quota_limits(r->quota);
 }
 
 int sw_usage_make(int fd, const struct sw_policy *p)
 {
-	int r = make(fd, SW_KIND_SERVER, 0);
+	int r = 0;
 
+	for (int i = 0; i < _SW_CHANNEL_MAX && !r; i++)
+		r = make(fd, SW_KIND_SERVER, (enum sw_channel)i, 0);
 	for (size_t i = 0; i < p->n_rules && !r; i++)
 		if (is_limited(&p->rules[i]))
-			r = make(fd, SW_KIND_RULE, p->rules[i].id);
+			r = make(fd, SW_KIND_RULE, SW_CHANNEL_DIRECT, p->rules[i].id);
 	return r;
 }
 
@@ -91,20 +93,30 @@ int sw_usage_prune(int fd, const struct sw_policy *p)
 	return r;
 }
 
-int sw_usage_get(const struct sw_live *l, enum sw_kind kind, uint64_t id, struct sw_usage *ret)
+int sw_usage_get_channel(const struct sw_live *l, enum sw_kind kind, enum sw_channel channel,
+			 uint64_t id, struct sw_usage *ret)
 {
-	const struct sw_usage_key key = { id, kind, SW_CHANNEL_DIRECT };
+	const struct sw_usage_key key = { id, kind, channel };
 
 	return bpf_map_lookup_elem_flags(l->map_fd[SW_MAP_USAGE], &key, ret, BPF_F_LOCK) < 0 ? -errno : 0;
 }
 
+int sw_usage_get(const struct sw_live *l, enum sw_kind kind, uint64_t id, struct sw_usage *ret)
+{
+	return sw_usage_get_channel(l, kind, SW_CHANNEL_DIRECT, id, ret);
+}
+
 int sw_usage_reset(const struct sw_live *l, enum sw_kind kind, uint64_t id)
 {
-	const struct sw_usage_key key = { id, kind, SW_CHANNEL_DIRECT };
 	const struct sw_usage empty = {};
 
-	if (bpf_map_update_elem(l->map_fd[SW_MAP_USAGE], &key, &empty, BPF_EXIST | BPF_F_LOCK) < 0)
-		return errno == ENOENT ? 0 : -errno;
+	for (int i = 0; i < _SW_CHANNEL_MAX; i++) {
+		const struct sw_usage_key key = { id, kind, (enum sw_channel)i };
+
+		if (bpf_map_update_elem(l->map_fd[SW_MAP_USAGE], &key, &empty, BPF_EXIST | BPF_F_LOCK) < 0 &&
+		    errno != ENOENT)
+			return -errno;
+	}
 	return 0;
 }
 

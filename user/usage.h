@@ -23,10 +23,14 @@ int sw_usage_make(int fd, const struct sw_policy *p);
 /* Removes the windows of rules that `p` has not. 0 or -errno. */
 int sw_usage_prune(int fd, const struct sw_policy *p);
 
-/* How much of a limit is used. 0, -ENOENT when nothing was ever used, other -errno. */
+/* How much of a channel's limit is used; see below. */
+int sw_usage_get_channel(const struct sw_live *l, enum sw_kind kind, enum sw_channel channel,
+			 uint64_t id, struct sw_usage *ret);
+
+/* How much of the limit of direct is used. 0, -ENOENT when nothing was ever used, other -errno. */
 int sw_usage_get(const struct sw_live *l, enum sw_kind kind, uint64_t id, struct sw_usage *ret);
 
-/* Empties the windows of (kind, id). 0, also when there are none; -errno. */
+/* Empties the windows of (kind, id), of all channels. 0, also when there are none; -errno. */
 int sw_usage_reset(const struct sw_live *l, enum sw_kind kind, uint64_t id);
 
 /* Denies `uid` for so many seconds from now on, with 0 until it is released. 0; -E2BIG when the table is full; other -errno. */

@@ -108,7 +108,7 @@ static int load(const struct sw_policy *p, uint32_t max_exempt, uint32_t max_rul
 	l.max_entries[SW_MAP_UID_STATS] = p->max_uids;
 	l.max_entries[SW_MAP_ORIGINS] = p->max_origins;
 	l.max_entries[SW_MAP_EVENTS] = p->event_buffer;
-	return sw_kern_load(&l, &g->kern);
+	return sw_kern_load(&l, &g->kern, NULL);
 }
 
 int gate_open(const struct gate_opts *o, struct gate *ret)

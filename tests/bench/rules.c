@@ -162,16 +162,17 @@ static int of_kind(struct hook_run *h, int empty, enum sw_kind kind)
 static int open_limited(int level, struct gate *ret)
 {
 	const struct sw_quota plenty = { SW_UNLIMITED, SW_UNLIMITED - 1 };
+	const struct sw_quota none = { SW_UNLIMITED, SW_UNLIMITED };
 	struct sw_policy p = { 0 };
 	int r = make_policy(1, SW_KIND_UID, &p);
 
 	if (!r && level > 0)
 		p.rules[0].quota = plenty;
 	if (!r && level > 1) {
-		p.server_quota = plenty;
+		p.server_quota.of[0] = plenty;
 		r = sw_policy_add_limit(&p, &(struct sw_policy_limit){ .kind = SW_KIND_UID,
 								       .id = RULE_UID,
-								       .quota = plenty });
+								       .quotas = { { plenty, none, none, none } } });
 	}
 	if (!r)
 		r = gate_open_policy(&p, ret);

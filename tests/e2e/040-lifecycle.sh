@@ -59,7 +59,7 @@ check "observe: verify is good" exits 0
 check "observe: verify says so" has "$out" "observe"
 
 # Somebody removes a pin.
-rm "$SMTPWALL_PIN_DIR/v2/link_connect4"
+rm "$SMTPWALL_PIN_DIR/v3/link_connect4"
 run "$smtpwall" status
 check "a pin is gone: status says 1" exits 1
 check "a pin is gone: names the hook" has "$out" "connect4"

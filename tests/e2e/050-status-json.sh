@@ -72,7 +72,7 @@ json "strict: the third hook" '[.hooks[] | select(.attached) | .name] ==
 	["connect4", "connect6", "sock_create"]'
 json "strict: the next generation" '.generation == 2'
 
-rm "$SMTPWALL_PIN_DIR/v2/link_connect6"
+rm "$SMTPWALL_PIN_DIR/v3/link_connect6"
 run "$smtpwall" status --format json
 check "a hook is gone: exit status 1" exits 1
 keys "a hook is gone"

@@ -191,7 +191,7 @@ $setting"
 	with=$(hooks)
 	check "$name appears: the time is over" is_over
 	check "$name appears: its hooks vanish" is "$(hooks)" "$plain"
-	check "$name appears: and their pins" eval '! compgen -G "$SMTPWALL_PIN_DIR/v2/link_[sg]*"'
+	check "$name appears: and their pins" eval '! compgen -G "$SMTPWALL_PIN_DIR/v3/link_[sg]*"'
 	one_holds "$name appears"
 
 	config "[policy]
@@ -202,7 +202,7 @@ $setting"
 	check "$name vanishes: the time is over" is_over
 	check "$name vanishes: its hooks are back" is "$(hooks)" "$with"
 	check "$name vanishes: those of cgroups are gone" eval \
-		'! compgen -G "$SMTPWALL_PIN_DIR/v2/link_cgroup*"'
+		'! compgen -G "$SMTPWALL_PIN_DIR/v3/link_cgroup*"'
 	run "$smtpwall" status
 	check "$name vanishes: healthy" exits 0
 	policy_one ''

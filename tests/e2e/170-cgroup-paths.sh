@@ -106,7 +106,7 @@ is_refused service2 "others: restarted, still refused"
 is_refused other/service "others: the same name elsewhere, still refused"
 
 rows() {
-	bpftool map dump pinned "$SMTPWALL_PIN_DIR/v2/sw_exempt" -j | jq length
+	bpftool map dump pinned "$SMTPWALL_PIN_DIR/v3/sw_exempt" -j | jq length
 }
 if command -v bpftool >/dev/null; then
 	before=$(rows)
@@ -141,7 +141,7 @@ done
 restart service both
 is_refused service "without them in the policy: also when it was restarted"
 check "without them in the policy: no hook is left" eval \
-	'! compgen -G "$SMTPWALL_PIN_DIR/v2/link_cgroup*"'
+	'! compgen -G "$SMTPWALL_PIN_DIR/v3/link_cgroup*"'
 configure
 run "$smtpwall" apply
 passes service "in the policy again: it gets through"

@@ -215,11 +215,16 @@ arrives() {
 # arrived: how many messages the lab has got.
 arrived() { find "$tmp/mail" -type f | wc -l; }
 
-# counted: a line for each account of the report: UID allowed denied would_deny limited
-# redirected local.
+# counted: a line for each account of the report that connected: UID allowed denied would_deny
+# limited redirected local.
 counted() {
 	"$smtpwall" report --all --sort uid --format tsv |
-		awk -F '\t' '{ print $1, $9, $10, $11, $12, $13, $14 }'
+		awk -F '\t' '$8 > $15 { print $1, $9, $10, $11, $12, $13, $14 }'
+}
+
+# sendmails UID: how many mails that account handed to the sendmail program.
+sendmails() {
+	"$smtpwall" report --all --format tsv --uid "$1" | awk -F '\t' '{ n += $15 } END { print n + 0 }'
 }
 
 # has_counted LINE...: these are the lines, and there are no others.

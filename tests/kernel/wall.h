@@ -13,9 +13,11 @@
 #include "smtpwall_abi.h"
 
 /* Everything that is pinned while a plain policy is in force, sorted. */
-#define WALL_PINS	"link_connect4 link_connect6 sw_allow sw_cgroup_paths sw_cgroups sw_control " \
-			"sw_counters sw_denied sw_dests sw_events sw_exempt sw_hours sw_limits sw_local " \
-			"sw_origins sw_peers sw_sources sw_uid_stats sw_usage "
+#define WALL_PINS	"link_connect4 link_connect6 link_exec link_outcome sw_allow " \
+			"sw_cgroup_paths sw_cgroups sw_chains sw_conns sw_control " \
+			"sw_counters sw_denied sw_dests sw_events sw_exempt sw_hours " \
+			"sw_limits sw_local sw_mailer_names sw_mailers sw_origins " \
+			"sw_outcomes sw_peers sw_sources sw_uid_stats sw_usage "
 
 #define WALL_STR2(x)	#x
 #define WALL_STR(x)	WALL_STR2(x)

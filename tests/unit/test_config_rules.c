@@ -77,24 +77,37 @@ static void test_good_limits(void **state)
 	(void)state;
 	load("[limit]\ndefault = 50/hour 200/day\nuser 1001 = none\nuser 0=0/day\n"
 	     "group 0 = 7/hour\nserver = 1000/day\ndeny_for = 90m\n", &p);
-	assert_int_equal(p.default_quota.per_hour, 50);
-	assert_int_equal(p.default_quota.per_day, 200);
+	assert_int_equal(p.default_quota.of[0].per_hour, 50);
+	assert_int_equal(p.default_quota.of[0].per_day, 200);
 	assert_int_equal(p.default_at.line, 2);
-	assert_int_equal(p.server_quota.per_hour, SW_UNLIMITED);
-	assert_int_equal(p.server_quota.per_day, 1000);
+	assert_int_equal(p.server_quota.of[0].per_hour, SW_UNLIMITED);
+	assert_int_equal(p.server_quota.of[0].per_day, 1000);
 	assert_int_equal(p.server_at.line, 6);
 	assert_int_equal(p.deny_for_s, 5400);
 	l = sw_policy_find_limit(&p, SW_KIND_UID, 1001);
-	assert_int_equal(l->quota.per_hour & l->quota.per_day, SW_UNLIMITED);
+	assert_int_equal(l->quotas.of[0].per_hour & l->quotas.of[0].per_day, SW_UNLIMITED);
 	l = sw_policy_find_limit(&p, SW_KIND_UID, 0);
-	assert_int_equal(l->quota.per_day, 0);
+	assert_int_equal(l->quotas.of[0].per_day, 0);
 	assert_int_equal(l->line, 4);
 	l = sw_policy_find_limit(&p, SW_KIND_GID, 0);
-	assert_int_equal(l->quota.per_hour, 7);
+	assert_int_equal(l->quotas.of[0].per_hour, 7);
+	sw_policy_free(&p);
+
+	load("[limit]\nuser 7 = local 50/hour 60/day sendmail none all 100/day\n"
+	     "default = 9/day local 0/day\n", &p);
+	l = sw_policy_find_limit(&p, SW_KIND_UID, 7);
+	assert_int_equal(l->quotas.of[SW_CHANNEL_DIRECT].per_day, SW_UNLIMITED);
+	assert_int_equal(l->quotas.of[SW_CHANNEL_LOCAL].per_hour, 50);
+	assert_int_equal(l->quotas.of[SW_CHANNEL_LOCAL].per_day, 60);
+	assert_int_equal(l->quotas.of[SW_CHANNEL_SENDMAIL].per_day, SW_UNLIMITED);
+	assert_int_equal(l->quotas.of[SW_CHANNEL_ALL].per_hour, SW_UNLIMITED);
+	assert_int_equal(l->quotas.of[SW_CHANNEL_ALL].per_day, 100);
+	assert_int_equal(p.default_quota.of[SW_CHANNEL_DIRECT].per_day, 9);
+	assert_int_equal(p.default_quota.of[SW_CHANNEL_LOCAL].per_day, 0);
 	sw_policy_free(&p);
 
 	load("", &p);
-	assert_int_equal(p.default_quota.per_day & p.server_quota.per_hour, SW_UNLIMITED);
+	assert_int_equal(p.default_quota.of[0].per_day & p.server_quota.of[0].per_hour, SW_UNLIMITED);
 	assert_int_equal(p.deny_for_s, 0);
 	sw_policy_free(&p);
 }

@@ -85,28 +85,33 @@ static inline bool sw_env_cgroup_rule(struct sw_env *env, const struct sw_flow *
 	return sw_env_rule(env, SW_KIND_CGROUP, 0, f, rule);
 }
 
-static inline bool sw_env_limit(struct sw_env *env, __u32 kind, __u64 id, struct sw_quota *quota)
+static inline bool sw_env_limit(struct sw_env *env, __u32 kind, __u64 id, __u32 channel,
+				struct sw_pair *quota)
 {
 	(void)kind;
 	(void)id;
+	(void)channel;
 	(void)quota;
 	env->asked_rules++;
 	return false;
 }
 
-static inline bool sw_env_take(struct sw_env *env, __u32 kind, __u64 id, struct sw_quota quota)
+static inline bool sw_env_take(struct sw_env *env, enum sw_at at, __u32 channel, __u64 id,
+			       struct sw_quota quota)
 {
-	(void)kind;
+	(void)channel;
+	(void)at;
 	(void)id;
 	(void)quota;
 	env->asked_rules++;
 	return true;
 }
 
-static inline void sw_env_give_back(struct sw_env *env, __u32 kind, __u64 id)
+static inline void sw_env_give_back(struct sw_env *env, enum sw_at at, __u32 channel, __u64 id)
 {
+	(void)channel;
 	(void)env;
-	(void)kind;
+	(void)at;
 	(void)id;
 }
 

@@ -117,21 +117,26 @@ static inline bool sw_env_cgroup_rule(struct sw_env *env, const struct sw_flow *
 	return give(env->cgroup_rule, rule);
 }
 
-static inline bool sw_env_limit(struct sw_env *env, __u32 kind, __u64 id, struct sw_quota *ret)
+static inline bool sw_env_limit(struct sw_env *env, __u32 kind, __u64 id, __u32 channel,
+				struct sw_pair *ret)
 {
 	int limit = kind == SW_KIND_UID ? env->user_limit : env->group_limit;
 
 	assert_int_equal(id, kind == SW_KIND_UID ? env->uid : env->gid);
 	if (!limit)
 		return false;
-	*ret = (struct sw_quota){ SW_UNLIMITED, quota(limit) };
+	*ret = (struct sw_pair){ { SW_UNLIMITED, quota(limit) }, { SW_UNLIMITED, SW_UNLIMITED } };
+	assert_int_equal(channel, SW_CHANNEL_DIRECT);
 	return true;
 }
 
-static inline bool sw_env_take(struct sw_env *env, __u32 kind, __u64 id, struct sw_quota q)
+static inline bool sw_env_take(struct sw_env *env, enum sw_at at, __u32 channel, __u64 id,
+			       struct sw_quota q)
 {
+	__u32 kind = sw_at_kind(at);
 	uint32_t least = q.per_hour < q.per_day ? q.per_hour : q.per_day;
 
+	(void)channel;
 	env->taken_id[kind] = id;
 	if (env->used_up & 1U << kind || (uint32_t)env->taken[kind] >= least)
 		return false;
@@ -139,8 +144,11 @@ static inline bool sw_env_take(struct sw_env *env, __u32 kind, __u64 id, struct 
 	return true;
 }
 
-static inline void sw_env_give_back(struct sw_env *env, __u32 kind, __u64 id)
+static inline void sw_env_give_back(struct sw_env *env, enum sw_at at, __u32 channel, __u64 id)
 {
+	__u32 kind = sw_at_kind(at);
+
+	(void)channel;
 	assert_int_equal(id, env->taken_id[kind]);
 	env->taken[kind]--;
 }
@@ -162,7 +170,7 @@ static inline bool sw_env_bound_to_device(struct sw_env *env)
 static const struct sw_settings defaults = {
 	.mode = SW_MODE_ENFORCE, .allow_local = 1, .ports = { 25, 26, 587 }, .n_deny_ports = 2,
 	.n_ports = 3, .rules = ALL_RULES, .rule_cgroup_levels = 1, .limits = ALL_LIMITS,
-	.default_quota = { SW_UNLIMITED, SW_UNLIMITED }, .server_quota = { SW_UNLIMITED, SW_UNLIMITED },
+	.default_quota = SW_QUOTAS_NONE, .server_quota = SW_QUOTAS_NONE,
 };
 
 static struct sw_decision ask(struct sw_env *env, const struct sw_settings *set, const char *dest,
@@ -292,8 +300,8 @@ static void test_limits(void **state)
 		struct sw_decision d;
 
 		print_message("# %s\n", rows[i].what);
-		set.default_quota = rows[i].by_default;
-		set.server_quota = rows[i].server;
+		set.default_quota.of[SW_CHANNEL_DIRECT] = rows[i].by_default;
+		set.server_quota.of[SW_CHANNEL_DIRECT] = rows[i].server;
 		d = ask(&env, &set, "192.0.2.1", rows[i].port);
 		assert_decision(d, rows[i].verdict, rows[i].reason,
 				rows[i].verdict == SW_ALLOW ? SW_N_ALLOWED :
@@ -324,7 +332,7 @@ static void test_give_back(void **state)
 	struct sw_decision d;
 
 	(void)state;
-	set.server_quota = (struct sw_quota){ 10, 10 };
+	set.server_quota.of[SW_CHANNEL_DIRECT] = (struct sw_quota){ 10, 10 };
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
 		struct sw_env env = { WHO(ALICE), .user_rule = 5, .user_limit = 5 };
 

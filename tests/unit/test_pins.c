@@ -40,7 +40,7 @@ static void test_looking_makes_nothing(void **state)
 	(void)state;
 	assert_int_equal(sw_pins_open("/tmp/swtest-none/a", false, &p), 0);
 	assert_string_equal(p.root, "/tmp/swtest-none/a");
-	assert_string_equal(p.dir, "/tmp/swtest-none/a/v2");
+	assert_string_equal(p.dir, "/tmp/swtest-none/a/v3");
 	assert_false(p.exists);
 	assert_int_equal(p.lock_fd, -1);
 	sw_pins_close(&p);

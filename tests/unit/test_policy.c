@@ -183,7 +183,7 @@ static void test_rules(void **state)
 
 static void test_limits(void **state)
 {
-	struct sw_policy_limit l = { .kind = SW_KIND_UID, .id = 7, .quota = { 1, 2 }, .line = 1 };
+	struct sw_policy_limit l = { .kind = SW_KIND_UID, .id = 7, .quotas = { { { 1, 2 } } }, .line = 1 };
 	struct sw_policy p = { 0 };
 
 	(void)state;
