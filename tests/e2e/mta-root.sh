@@ -124,11 +124,15 @@ mail_lab() {
 	at_exit 'end_processes'
 }
 
+# Until none is left: what is killed last may have started others meanwhile.
 end_processes() {
-	local pid
-	while read -r pid; do
-		((pid < 2)) || kill -KILL "$pid" 2>/dev/null
-	done <"$cgroup/cgroup.procs"
+	local pid tries=0
+	while [[ -n $(<"$cgroup/cgroup.procs") ]] && ((++tries < 600)); do
+		while read -r pid; do
+			((pid < 2)) || kill -KILL "$pid" 2>/dev/null
+		done <"$cgroup/cgroup.procs"
+		sleep 0.05
+	done
 }
 
 listening() { ss -Hltn 'sport = :25'; }
