@@ -38,6 +38,12 @@ tests: all $(UNIT) $(KERNEL) $(O)/attack $(O)/smtpd $(O)/dns
 check: $(UNIT)
 	$(Q)CMOCKA_MESSAGE_OUTPUT=TAP scripts/run-tests $(UNIT)
 
+# What it does when the kernel says no, memory runs out or the loader dies; part of check-root.
+.PHONY: check-faults
+check-faults: all $(filter %/test_faults %/test_loader_fail %/test_loader_repair,$(KERNEL)) \
+		$(filter %/test_gap %/test_loader_ns,$(KERNEL))
+	$(Q)CMOCKA_MESSAGE_OUTPUT=TAP scripts/run-tests $(filter-out all,$^)
+
 check-root: tests
 	$(Q)CMOCKA_MESSAGE_OUTPUT=TAP scripts/run-tests $(KERNEL) $(wildcard tests/e2e/[0-9]*.sh)
 
