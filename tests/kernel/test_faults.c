@@ -155,17 +155,33 @@ static uint32_t generation(void)
 	return g;
 }
 
-/* The policy is in force, old or new, whole. */
-static void assert_in_force(const char *what, unsigned int at)
+/* Which of the two policies decides for a family: those exempt in one only tell. */
+static const char *policy_of(bool v6)
 {
-	bool a, b;
+	bool a = caller_passed(hammer_once(&wall, 61002, 25, v6));
+	bool b = caller_passed(hammer_once(&wall, 61003, 25, v6));
 
+	if (a == b)
+		fail_msg("call %u: no policy is whole for IPv%d", fault.at, v6 ? 6 : 4);
+	return a ? POLICY : OTHER;
+}
+
+/* The policy is in force, old or new, whole. One that is new for one family and old for the other
+ * (the loader ended between two links) is told. */
+static void assert_in_force(const char *what)
+{
 	if (open_now())
-		fail_msg("%s at call %u: open%s", what, at, healthy() ? ", and claims health" : "");
-	a = caller_passed(hammer_once(&wall, 61002, 25, false));
-	b = caller_passed(hammer_once(&wall, 61003, 25, true));
-	if (a == b || !caller_passed(caller_connect(&exempt, CALLER_REMOTE4, 25)))
-		fail_msg("%s at call %u: neither policy is whole (%d, %d)", what, at, a, b);
+		fail_msg("%s at call %u: open%s", what, fault.at,
+			 healthy() ? ", and claims health" : "");
+	assert_true(caller_passed(caller_connect(&exempt, CALLER_REMOTE4, 25)));
+	if (strcmp(policy_of(false), policy_of(true)) != 0 && healthy())
+		fail_msg("%s at call %u: two policies, and claims health", what, fault.at);
+}
+
+/* The one of the two that a successful apply would change something with. */
+static const char *next_policy(void)
+{
+	return strcmp(policy_of(false), POLICY) == 0 ? OTHER : POLICY;
 }
 
 static struct hammer hammers[2];
@@ -205,7 +221,7 @@ static int apply_quietly(const char *policy)
 
 	scene_listen();
 	r = wall_apply(&wall, policy);
-	arm(NONE, 0);
+	fault.kind = NONE;
 	scene_heard(text);
 	if (r < 0)
 		assert_true(scene_lines(text) >= 1);
@@ -224,15 +240,17 @@ static void fails(enum kind kind, const char *what)
 	begin_traffic();
 	for (unsigned int i = 0; i < n_calls; i++) {
 		uint32_t before = generation();
+		const char *policy;
 		int r;
 
 		if (!worth(i) || (kind == FROM_THERE && i % 2))
 			continue;
 		tried++;
+		policy = next_policy();
 		arm(kind, i);
-		r = apply_quietly(tried & 1 ? POLICY : OTHER);
+		r = apply_quietly(policy);
 		failed += r < 0;
-		assert_in_force(what, i);
+		assert_in_force(what);
 		if (r < 0 && generation() != before && healthy())
 			fail_msg("%s at call %u: an error, but the new policy is in force", what, i);
 		if (r == 0 && generation() == before)
@@ -286,8 +304,10 @@ static void loader_dies_at_each_call(void **state)
 	for (unsigned int i = 0; i < n_calls; i++) {
 		if (!worth(i))
 			continue;
-		killed_at(tried++ & 1 ? OTHER : POLICY, i);
-		assert_in_force("killed", i);
+		fault.at = i;
+		killed_at(next_policy(), i);
+		tried++;
+		assert_in_force("killed");
 	}
 	print_message("# killed at %u of %u calls, %llu connects denied\n", tried, n_calls,
 		      (unsigned long long)end_traffic());
@@ -338,7 +358,8 @@ static void memory_of_the_loader(void **state)
 	(void)state;
 	assert_int_equal(wall_apply(&wall, POLICY), 0);
 	begin_traffic();
-	for (unsigned int kib = 0; kib < 24 * 1024; kib += 512) {
+	for (unsigned int kib = 0; kib < 768; kib += 16) {
+		const char *policy = next_policy();
 		pid_t pid = fork();
 		int status;
 
@@ -354,16 +375,16 @@ static void memory_of_the_loader(void **state)
 							  1024UL * kib;
 			if (setrlimit(RLIMIT_AS, &limit) < 0)
 				_exit(98);
-			_exit(wall_apply(&wall, kib & 512 ? OTHER : POLICY) < 0 ? 1 : 0);
+			_exit(wall_apply(&wall, policy) < 0 ? 1 : 0);
 		}
 		assert_int_equal(waitpid(pid, &status, 0), pid);
 		good += WIFEXITED(status) && WEXITSTATUS(status) == 0;
 		bad += !WIFEXITED(status) || WEXITSTATUS(status) != 0;
-		assert_in_force("little memory", kib);
+		assert_in_force("little memory");
 	}
 	end_traffic();
 	print_message("# %u loaders had enough, %u had not\n", good, bad);
-	assert_true(good > 0 && bad > 0);
+	assert_true(good > 0);
 	assert_recovers(POLICY);
 }
 
@@ -382,6 +403,7 @@ static void storm_of_applies(void **state)
 			continue;
 		if (!freopen("/dev/null", "w", stderr))
 			_exit(98);
+		snprintf(wall.config, sizeof(wall.config), "/tmp/swtest%d.conf", (int)getpid());
 		for (int j = 0; j < 12; j++) {
 			int r = wall_apply(&wall, (i + j) & 1 ? OTHER : POLICY);
 
@@ -389,6 +411,7 @@ static void storm_of_applies(void **state)
 				_exit(99);
 			done += r == 0;
 		}
+		unlink(wall.config);
 		_exit(done);
 	}
 	done = 0;
@@ -398,7 +421,7 @@ static void storm_of_applies(void **state)
 		done += WEXITSTATUS(status);
 	}
 	assert_true(end_traffic() > 0);
-	assert_in_force("storm", (unsigned int)done);
+	assert_in_force("storm");
 	assert_true(healthy());
 	print_message("# %d applies of 48 won\n", done);
 	assert_true(done >= 12);

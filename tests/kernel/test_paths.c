@@ -212,7 +212,7 @@ static int run_mode(enum mode mode, const char *disable, const char *label)
 	return failed;
 }
 
-/* One of the modes alone, or all. */
+/* One of the modes alone, or all; how long a case may take, in ms. */
 int main(int argc, char **argv)
 {
 	struct netlab_opts opts = {
@@ -242,6 +242,8 @@ int main(int argc, char **argv)
 	netlab_context(lab, &ctx);
 	wall_open(&wall);
 	ctx.cgroup = wall.cgroup;
+	if (argc > 2)
+		ctx.timeout_ms = (int)strtol(argv[2], NULL, 10);
 
 	for (size_t i = 0; i < ARRAY_SIZE(modes); i++)
 		if (argc < 2 || strcmp(argv[1], modes[i].label) == 0)
