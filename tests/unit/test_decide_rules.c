@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "decide.bpf.h"
+#include "policy.h"
 #include "util.h"
 
 #define ALICE	1001

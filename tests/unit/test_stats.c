@@ -304,7 +304,8 @@ static void test_hostile_row(void **state)
 	(void)state;
 	memset(&o->where, 'x', sizeof(o->where));
 	o->n[SW_N_DENIED] = 1;
-	o->where.argv_len = o->where.path_off = o->where.flags = 0xffff;
+	o->where.argv_len = o->where.path_off = 0xffff;
+	o->where.flags = 0xffff & ~SW_WHERE_EXEC;
 	*copy = *o;	/* so that a read past its end is seen */
 	raw.origins.values = (char *)copy;
 	assert_int_equal(sw_stats_build(&raw, &s), 0);
