@@ -53,7 +53,8 @@ check "in force: exit status 0, no error" exits 0 0
 keys "in force"
 json "in force: mode" '.mode == "enforce" and .healthy and .generation == 1'
 json "in force: cgroup" ".cgroup == \"$cgroup\""
-json "in force: hooks" '[.hooks[] | select(.attached) | .name] == ["connect4", "connect6"]'
+json "in force: hooks" '[.hooks[] | select(.attached) | .name] == ["connect4", "connect6", "outcome",
+	"exec"]'
 json "in force: ports" '.deny_ports == [25, 2525] and .count_ports == [587]'
 json "in force: exempt" '[.exempt[] | [.kind, .id] | select(. == ["uid", 0] or . == ["uid", 61001])] |
 	length == 2'
@@ -69,7 +70,7 @@ strict = yes'
 run "$smtpwall" apply
 run "$smtpwall" status --format json
 json "strict: the third hook" '[.hooks[] | select(.attached) | .name] ==
-	["connect4", "connect6", "sock_create"]'
+	["connect4", "connect6", "sock_create", "outcome", "exec"]'
 json "strict: the next generation" '.generation == 2'
 
 rm "$SMTPWALL_PIN_DIR/v3/link_connect6"
