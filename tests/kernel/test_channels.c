@@ -155,6 +155,9 @@ static void who_comes_under_it(void **state)
 	fresh("default = none all 0/day");
 	assert_int_equal(passes(local, 61906, 2) + passes(direct, 61906, 2), 0);
 	assert_int_equal(passes(local, 61950, 2), 2);
+	fresh("server = local 0/day");
+	assert_int_equal(passes(local, 61906, 2), 0);
+	assert_int_equal(passes(local, 61950, 2), 2);
 }
 
 static void release_and_explain(void **state)

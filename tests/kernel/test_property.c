@@ -395,7 +395,7 @@ static void say_what_was_seen(void)
 /* No process can be a kernel thread; the others a kernel may lack. */
 static bool cannot_be(enum sw_reason reason)
 {
-	return reason == SW_BY_KTHREAD ||
+	return reason == SW_BY_KTHREAD || reason == SW_BY_SENDMAIL ||
 	       (world.no_redirect && (reason == SW_BY_LOOP || reason == SW_BY_DEVICE)) ||
 	       (world.no_cgroups && reason == SW_BY_EXEMPT_CGROUP);
 }
