@@ -133,8 +133,9 @@ static bool by_script(const struct question *k, struct sw_attribution *a)
 	char path[PATH_MAX];
 	bool cut;
 
-	if (!k->q->argv_len || !is_believed(k) || !sw_attribute_script(k->q->argv, k->q->argv_len, k->script,
-						    k->q->directory, path, sizeof(path), &cut))
+	if (!k->q->argv_len || !is_believed(k) ||
+	    !sw_attribute_script(k->q->argv, k->q->argv_len, k->script, k->q->directory, path,
+				 sizeof(path), &cut))
 		return false;
 	domain = find_script(k, path);
 	if (!domain && cut)
