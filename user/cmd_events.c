@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include <errno.h>
-#include <inttypes.h>
 #include <poll.h>
 #include <string.h>
 #include <strings.h>
 
 #include "commands.h"
 #include "decide.h"
+#include "event_line.h"
 #include "feed.h"
+#include "history.h"
 #include "log.h"
 #include "names.h"
 #include "out.h"
@@ -17,6 +18,8 @@
 #include "util.h"
 
 #define LOOK_AGAIN_MS	2000	/* is what we follow still in force? */
+#define KEPT_MS		500	/* has the monitor written more? */
+#define NEWEST		1000	/* of what it has kept; the usage says so */
 
 enum {
 	OPT_FOLLOW = SW_OPT_OWN, OPT_ONCE, OPT_UID, OPT_DOMAIN, OPT_VERDICT, OPT_PORT, OPT_SINCE,
@@ -35,11 +38,14 @@ static const struct option own[] = {
 
 static const char usage[] =
 	"Usage: smtpwall events [OPTION...]\n\n"
-	"The events that wait in the kernel's buffer, oldest first: one line a denied, limited or\n"
-	"redirected connect, with who, what, from where and to where. Each is shown once: what was\n"
-	"read is gone from the buffer, also where a filter hides it. So only one process reads at a\n"
-	"time, and 'smtpwall run' is one that does. Events are throttled for each account, and lost\n"
-	"when the buffer is full; 'smtpwall report' has the exact counts.\n\n"
+	"Events, oldest first: one line a denied, limited or redirected connect, with who, what, from\n"
+	"where and to where. While the monitor runs and keeps a history, they come from there, with the\n"
+	"names and domains of their time, about two seconds late and as often as you ask: the newest\n"
+	"1000 that match, or with --since all of them. Else they are those that wait in the kernel's\n"
+	"buffer. Each of these is shown once: what was read is gone, also where a filter hides it. So\n"
+	"only one process reads them at a time, and 'smtpwall run' is one that does. Events are\n"
+	"throttled for each account, and lost when the buffer is full; 'smtpwall report' has the exact\n"
+	"counts.\n\n"
 	"  --once              what is there now, without waiting (default)\n"
 	"  --follow            then what comes, until interrupted or until nothing is in force\n"
 	"  --uid UID|USER      only events charged to this account\n"
@@ -55,12 +61,7 @@ static const char usage[] =
 
 struct filter {
 	bool follow, once;
-	bool is_uid, is_since;
-	uint32_t uid;
-	time_t since;
-	const char *domain;
-	uint32_t verdicts;	/* bits of enum sw_verdict; 0: all */
-	uint32_t port;		/* 0: all */
+	struct sw_history_filter h;	/* what is wanted; `domain` as it was given */
 };
 
 struct events {
@@ -69,8 +70,11 @@ struct events {
 	struct sw_live live;
 	struct sw_domains *domains;
 	struct sw_feed *feed;
+	struct sw_history_reader *kept;	/* read instead of the feed, which the monitor reads */
+	int64_t after;		/* the last one that was shown of them */
+	pid_t reader;		/* the monitor; 0: cannot be told */
 	char *domain;		/* what f.domain is attributed to */
-	int lock_fd;
+	int lock_fd;		/* when reading what is kept without the lock, but of the same */
 	bool utf8;
 };
 
@@ -87,16 +91,16 @@ static int take_verdicts(const char *arg, struct filter *f)
 		if (v == _SW_VERDICT_MAX)
 			return log_err(SW_EXIT_USAGE, "unknown verdict '%.*s'; use deny, observe, limited, "
 				       "redirect or allow", (int)len, word);
-		f->verdicts |= 1U << v;
+		f->h.verdicts |= 1U << v;
 		word += len + (word[len] == ',');
 	}
-	return f->verdicts ? 0 : log_err(SW_EXIT_USAGE, "--verdict needs at least one verdict");
+	return f->h.verdicts ? 0 : log_err(SW_EXIT_USAGE, "--verdict needs at least one verdict");
 }
 
 static int take_since(const char *arg, struct filter *f)
 {
-	f->is_since = true;
-	if (sw_time_parse(arg, time(NULL), &f->since) == 0)
+	f->h.is_since = true;
+	if (sw_time_parse(arg, time(NULL), &f->h.since) == 0)
 		return 0;
 	return log_err(SW_EXIT_USAGE, "--since '%s' is no time; use 2026-02-14T10:00:00Z, 2026-02-14, "
 		       "today, or how long ago: 30m, 1h, 2d", arg);
@@ -114,18 +118,18 @@ static int take(int val, const char *arg, void *data)
 		f->once = true;
 		return 0;
 	case OPT_UID:
-		f->is_uid = true;
-		if (sw_user_resolve(arg, &f->uid, NULL) == 0)
+		f->h.is_uid = true;
+		if (sw_user_resolve(arg, &f->h.uid, NULL) == 0)
 			return 0;
 		return log_err(SW_EXIT_USAGE, "--uid '%s' is no account; use its login or its number",
 			       arg);
 	case OPT_DOMAIN:
-		f->domain = arg;
+		f->h.domain = arg;
 		return *arg ? 0 : log_err(SW_EXIT_USAGE, "--domain needs the name of a domain");
 	case OPT_VERDICT:
 		return take_verdicts(arg, f);
 	case OPT_PORT:
-		if (sw_id_parse(arg, &f->port) == 0 && f->port && f->port <= UINT16_MAX)
+		if (sw_id_parse(arg, &f->h.port) == 0 && f->h.port && f->h.port <= UINT16_MAX)
 			return 0;
 		return log_err(SW_EXIT_USAGE, "--port '%s' is no port", arg);
 	default:
@@ -136,146 +140,29 @@ static int take(int val, const char *arg, void *data)
 /* What the record itself tells, before anything is looked up for it. */
 static bool is_wanted(const struct filter *f, const struct sw_event *e)
 {
-	if (f->is_uid && (e->charged_uid != f->uid || e->charged_row != SW_ROW_UID))
+	if (f->h.is_uid && (e->charged_uid != f->h.uid || e->charged_row != SW_ROW_UID))
 		return false;
-	return (!f->verdicts || f->verdicts & 1U << e->verdict) && (!f->port || e->dport == f->port);
+	return (!f->h.verdicts || f->h.verdicts & 1U << e->verdict) && (!f->h.port || e->dport == f->h.port);
 }
 
 static bool is_wanted_view(const struct events *ev, const struct sw_event_view *v)
 {
-	if (ev->f.is_since && v->time < ev->f.since)
+	if (ev->f.h.is_since && v->time < ev->f.h.since)
 		return false;
 	return !ev->domain || (v->site.domain && !strcasecmp(v->site.domain, ev->domain));
 }
 
-/* The columns, in their order for ever: new ones go at the end. */
-enum field {
-	F_TIME, F_UID, F_USER, F_EUID, F_RUID, F_GID, F_LOGINUID, F_PID, F_PPID, F_COMM, F_PARENT,
-	F_DESTINATION, F_PORT, F_FAMILY, F_VERDICT, F_REASON, F_DIRECTORY, F_SCRIPT, F_ARGV, F_CGROUP,
-	F_CONTAINER, F_DOMAIN, F_SOURCE, F_ACCOUNT,
-	_F_MAX,
-};
-
-static const char *const names[_F_MAX] = {
-	[F_TIME] = "time", [F_UID] = "uid", [F_USER] = "user", [F_EUID] = "euid", [F_RUID] = "ruid",
-	[F_GID] = "gid", [F_LOGINUID] = "loginuid", [F_PID] = "pid", [F_PPID] = "ppid",
-	[F_COMM] = "comm", [F_PARENT] = "parent", [F_DESTINATION] = "destination",
-	[F_PORT] = "port", [F_FAMILY] = "family", [F_VERDICT] = "verdict", [F_REASON] = "reason",
-	[F_DIRECTORY] = "directory", [F_SCRIPT] = "script", [F_ARGV] = "argv",
-	[F_CGROUP] = "cgroup", [F_CONTAINER] = "container", [F_DOMAIN] = "domain",
-	[F_SOURCE] = "source", [F_ACCOUNT] = "account",
-};
-
-/* One event; texts belong to others. */
-struct line {
-	const char *text[_F_MAX];	/* NULL: null, or a number */
-	char number[_F_MAX][12];	/* empty: null, or a text */
-	char time[SW_TIME_LEN];
-	char title[SW_ARGV_LEN];
-};
-
-static void set_number(struct line *l, enum field f, uint32_t n)
+static int print(const struct events *ev, const struct sw_event_view *v)
 {
-	snprintf(l->number[f], sizeof(l->number[f]), "%" PRIu32, n);
+	return sw_event_show(stdout, v, ev->o->format, ev->utf8);
 }
 
-/* The arguments with blanks between. */
-static void join_title(const struct sw_stat *w, char title[SW_ARGV_LEN])
-{
-	size_t len = w->argv_len < SW_ARGV_LEN ? w->argv_len : SW_ARGV_LEN - 1;
-
-	while (len && !w->argv[len - 1])
-		len--;
-	for (size_t i = 0; i < len; i++)
-		title[i] = w->argv[i] ? w->argv[i] : ' ';
-	title[len] = '\0';
-}
-
-static void fill_line(const struct sw_event_view *v, struct line *l)
-{
-	const struct sw_event *e = v->e;
-
-	*l = (struct line){};
-	l->text[F_TIME] = sw_time_format(v->time, l->time);
-	if (!v->no_uid)
-		set_number(l, F_UID, e->charged_uid);
-	set_number(l, F_EUID, e->euid);
-	set_number(l, F_RUID, e->ruid);
-	set_number(l, F_GID, e->egid);
-	if (e->loginuid != UINT32_MAX)
-		set_number(l, F_LOGINUID, e->loginuid);
-	set_number(l, F_PID, e->tgid);
-	set_number(l, F_PPID, e->ppid);
-	set_number(l, F_PORT, e->dport);
-	set_number(l, F_FAMILY, e->family);
-	l->text[F_USER] = v->no_uid ? "(kernel)" : v->site.user;
-	l->text[F_COMM] = v->comm;
-	l->text[F_PARENT] = v->parent;
-	l->text[F_DESTINATION] = v->address;
-	l->text[F_VERDICT] = sw_verdict_name((enum sw_verdict)e->verdict);
-	l->text[F_REASON] = sw_reason_name((enum sw_reason)e->reason);
-	l->text[F_DIRECTORY] = v->where.directory;
-	l->text[F_SCRIPT] = v->where.script;
-	join_title(&v->where, l->title);
-	l->text[F_ARGV] = l->title;
-	l->text[F_CGROUP] = v->where.cgroup;
-	l->text[F_CONTAINER] = *v->container ? v->container : NULL;
-	l->text[F_DOMAIN] = v->site.domain;
-	l->text[F_SOURCE] = v->site.source;
-	l->text[F_ACCOUNT] = v->site.account;
-}
-
-static struct json_object *json_argv(const struct sw_stat *w)
-{
-	struct json_object *list = json_object_new_array();
-	size_t len = w->argv_len;
-
-	while (len && !w->argv[len - 1])
-		len--;
-	for (size_t at = 0; at < len; at += strlen(w->argv + at) + 1)
-		json_object_array_add(list, sw_json_text(w->argv + at));
-	return list;
-}
-
-static int print_json(const struct sw_event_view *v, const struct line *l)
-{
-	struct json_object *o = json_object_new_object();
-	int r;
-
-	for (int i = 0; i < _F_MAX; i++)
-		json_object_object_add(o, names[i], i == F_ARGV ? json_argv(&v->where) :
-				       *l->number[i] ?
-				       json_object_new_int64(strtoll(l->number[i], NULL, 10)) :
-				       sw_json_text(l->text[i]));
-	r = sw_json_print(stdout, o);
-	json_object_put(o);
-	return r;
-}
-
-static int print_cells(const struct line *l, int (*print)(FILE *, const char *const *, size_t))
-{
-	const char *cells[_F_MAX];
-
-	for (int i = 0; i < _F_MAX; i++)
-		cells[i] = *l->number[i] ? l->number[i] : l->text[i];
-	return print(stdout, cells, _F_MAX);
-}
-
-static int print_sentence(const struct sw_event_view *v, bool utf8)
-{
-	_cleanup_free_ char *text = sw_event_sentence(v, utf8);
-
-	if (!text)
-		return -ENOMEM;
-	puts(text);
-	return 0;
-}
+/* ---- From the kernel ---- */
 
 static int show(void *data, const struct sw_event *e)
 {
 	struct events *ev = data;
 	struct sw_event_view v;
-	struct line l;
 	int r;
 
 	if (!is_wanted(&ev->f, e))
@@ -283,22 +170,8 @@ static int show(void *data, const struct sw_event *e)
 	r = sw_event_view(e, ev->live.map_fd[SW_MAP_CGROUPS], ev->domains, &v);
 	if (r < 0)
 		return r;
-	if (is_wanted_view(ev, &v)) {
-		fill_line(&v, &l);
-		switch (ev->o->format) {
-		case SW_FORMAT_JSON:
-			r = print_json(&v, &l);
-			break;
-		case SW_FORMAT_TSV:
-			r = print_cells(&l, sw_tsv_row);
-			break;
-		case SW_FORMAT_CSV:
-			r = print_cells(&l, sw_csv_row);
-			break;
-		default:
-			r = print_sentence(&v, ev->utf8);
-		}
-	}
+	if (is_wanted_view(ev, &v))
+		r = print(ev, &v);
 	sw_event_view_free(&v);
 	return r;
 }
@@ -308,6 +181,12 @@ static int drain(struct events *ev)
 	int r = sw_feed_drain(ev->feed);
 
 	return r ? r : sw_out_flush(stdout);
+}
+
+static int say_gone(const struct events *ev)
+{
+	return log_err(1, "what was in force in %s is gone; no more events will come",
+		       ev->o->target.pin_dir);
 }
 
 static int follow(struct events *ev)
@@ -320,45 +199,126 @@ static int follow(struct events *ev)
 		if (n < 0 && errno != EINTR)
 			return -errno;
 		if (!n && !sw_feed_is_current(ev->lock_fd, ev->o->target.pin_dir))
-			return log_err(1, "what was in force in %s is gone; no more events will come",
-				       ev->o->target.pin_dir);
+			return say_gone(ev);
 		if (n > 0)
 			r = sw_domains_refresh(ev->domains) ?: drain(ev);
 	}
 	return r;
 }
 
-static int read_events(struct events *ev)
+static int read_live(struct events *ev)
 {
 	int r = sw_feed_open(&ev->live, show, ev, &ev->feed);
 
-	if (r < 0)
-		return log_err(SW_EXIT_KERNEL, "cannot read events: %s", strerror(-r));
-	if (ev->o->format == SW_FORMAT_CSV)
-		r = sw_csv_row(stdout, names, _F_MAX);
 	r = r ?: drain(ev);
-	if (!r && ev->f.follow)
-		r = follow(ev);
+	return r || !ev->f.follow ? r : follow(ev);
+}
+
+/* ---- From the history ---- */
+
+static int show_kept(void *data, const struct sw_event_view *v)
+{
+	return print(data, v);
+}
+
+static int drain_kept(struct events *ev, uint32_t newest)
+{
+	struct sw_history_filter h = ev->f.h;
+	int r;
+
+	h.domain = ev->domain;
+	h.newest = newest;
+	r = sw_history_events(ev->kept, &h, &ev->after, show_kept, ev);
+	return r ? r : sw_out_flush(stdout);
+}
+
+/* Said once: it may come back, and then we go on. */
+static void look_for_monitor(const struct events *ev, unsigned int *missing)
+{
+	if (!ev->reader || sw_feed_holder(ev->lock_fd))
+		*missing = 0;
+	else if (++*missing == 3)
+		log_warn("the monitor has ended; events wait in the kernel's buffer until it runs again");
+}
+
+static int follow_kept(struct events *ev)
+{
+	unsigned int missing = 0;
+	bool gone = false;
+	int r = 0;
+
+	for (unsigned int i = 1; !r && !gone; i++) {
+		poll(NULL, 0, KEPT_MS);
+		if (i % (LOOK_AGAIN_MS / KEPT_MS) == 0) {
+			look_for_monitor(ev, &missing);
+			gone = !sw_feed_is_current(ev->lock_fd, ev->o->target.pin_dir);
+		}
+		if (gone)	/* what it still had will be there by then */
+			poll(NULL, 0, LOOK_AGAIN_MS);
+		r = drain_kept(ev, 0);
+	}
+	return r ? r : say_gone(ev);
+}
+
+static int read_kept(struct events *ev)
+{
+	int r = drain_kept(ev, ev->f.h.is_since ? 0 : NEWEST);
+
+	return r || !ev->f.follow ? r : follow_kept(ev);
+}
+
+/* ---- From where ---- */
+
+static int read_events(struct events *ev)
+{
+	int r = sw_event_show_head(stdout, ev->o->format);
+
+	r = r ?: ev->kept ? read_kept(ev) : read_live(ev);
 	if (r < 0)
 		return log_err(SW_EXIT_KERNEL, "cannot show events: %s", strerror(-r));
 	return r ? SW_EXIT_BAD : SW_EXIT_GOOD;
 }
 
-static int lock(struct events *ev)
+static int say_busy(const struct events *ev)
 {
 	const char *pin_dir = ev->o->target.pin_dir;
-	pid_t pid = 0;
 
-	ev->lock_fd = sw_feed_lock(pin_dir, &pid);
+	if (ev->reader)
+		return log_err(SW_EXIT_KERNEL, "process %d reads the events of %s already, and each event can "
+			       "be read only once; end it first", (int)ev->reader, pin_dir);
+	return log_err(SW_EXIT_KERNEL, "another process reads the events of %s already, and each "
+		       "event can be read only once; end it first", pin_dir);
+}
+
+/* Only who reads the events can have kept them: not 'run', or another one of us. */
+static int open_kept(struct events *ev)
+{
+	const char *state_dir = ev->o->state_dir;
+	pid_t writer;
+	int r;
+
+	if (!sw_history_has_writer(state_dir, &writer) ||
+	    (writer && ev->reader && writer != ev->reader))
+		return say_busy(ev);
+	ev->lock_fd = sw_feed_directory(ev->o->target.pin_dir);
+	r = ev->lock_fd < 0 ? ev->lock_fd : sw_history_reader_open(state_dir, &ev->kept);
+	if (r == -ENOENT)
+		return say_busy(ev);
+	if (r < 0)
+		return log_err(SW_EXIT_KERNEL, "the monitor reads the events, and what it has kept in %s "
+			       "cannot be read: %s%s", state_dir, strerror(-r), sw_history_hint(r));
+	log_info("the monitor reads the events; these are the ones that it has kept");
+	return SW_EXIT_GOOD;
+}
+
+static int lock(struct events *ev)
+{
+	ev->lock_fd = sw_feed_lock(ev->o->target.pin_dir, &ev->reader);
+	if (ev->lock_fd == -EBUSY)
+		return open_kept(ev);
 	if (ev->lock_fd >= 0)
 		return SW_EXIT_GOOD;
-	if (ev->lock_fd == -EBUSY && pid)
-		return log_err(SW_EXIT_KERNEL, "process %d reads the events of %s already, and each event can "
-			       "be read only once; end it first", (int)pid, pin_dir);
-	if (ev->lock_fd == -EBUSY)
-		return log_err(SW_EXIT_KERNEL, "another process reads the events of %s already, and each "
-			       "event can be read only once; end it first", pin_dir);
-	return log_err(SW_EXIT_KERNEL, "cannot lock the events of %s: %s", pin_dir,
+	return log_err(SW_EXIT_KERNEL, "cannot lock the events of %s: %s", ev->o->target.pin_dir,
 		       strerror(-ev->lock_fd));
 }
 
@@ -376,9 +336,9 @@ static int open_events(struct events *ev)
 			    "'smtpwall apply'", ev->o->target.pin_dir);
 	r = r ?: lock(ev);
 	r = r ?: sw_report_domains(ev->o, &ev->domains);
-	if (r || !ev->f.domain)
+	if (r || !ev->f.h.domain)
 		return r;
-	ev->domain = strdup(sw_report_domain(ev->domains, ev->f.domain));
+	ev->domain = strdup(sw_report_domain(ev->domains, ev->f.h.domain));
 	return ev->domain ? SW_EXIT_GOOD : log_err(SW_EXIT_KERNEL, "no memory");
 }
 
@@ -398,6 +358,7 @@ int cmd_events(int argc, char **argv)
 	ev.o = &o;
 	sw_live_init(&ev.live);
 	r = open_events(&ev) ?: read_events(&ev);
+	sw_history_reader_free(ev.kept);
 	sw_feed_free(ev.feed);
 	sw_domains_free(ev.domains);
 	free(ev.domain);

@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include "commands.h"
+#include "history.h"
 #include "log.h"
 #include "pins.h"
 #include "report_setup.h"
@@ -33,7 +34,7 @@ static const char usage[] =
 	"Usage: smtpwall top [OPTION...]\n\n"
 	"Offenders as they are at it: a ranking of domains with attempts a second and a minute, and\n"
 	"from a domain to its directories and their latest events. '?' shows the keys.\n"
-	"Looking at events reads them: see 'smtpwall events --help'.\n\n"
+	"Looking at events reads them, unless the monitor does: see 'smtpwall events --help'.\n\n"
 	"  --interval SECONDS  read so often (default 2; 0.25 to 60)\n"
 	"  --by domain|uid     rank domains (default) or accounts\n"
 	"  --sort KEY          rate (default), minute, denied, last or name\n"
@@ -46,6 +47,9 @@ struct top {
 	struct sw_report_setup setup;
 	struct sw_live live;
 	struct sw_feed *feed;
+	struct sw_history_reader *kept;	/* read instead of the feed, which the monitor reads */
+	int64_t kept_after;
+	uint64_t kept_of;	/* the directory whose events were read */
 	const struct sw_options *o;
 	bool once;
 	int lock_fd;
@@ -168,16 +172,75 @@ static int take_event(void *data, const struct sw_event *e)
 	return r;
 }
 
+static int take_kept(void *data, const struct sw_event_view *v)
+{
+	struct top *top = data;
+	int r = sw_top_add_event(&top->data, v);
+
+	if (!r)	/* the history has no numbers of directories */
+		top->data.event[top->data.n_events - 1].origin = top->kept_of;
+	return r;
+}
+
+static const struct sw_stat *find_origin(const struct top *top, uint64_t id)
+{
+	for (size_t i = 0; i < top->data.stats.n_origins; i++)
+		if (top->data.stats.origins[i].id == id)
+			return &top->data.stats.origins[i];
+	return NULL;
+}
+
+/* Events of the directory that is looked at, which is another one than before or has more. */
+static int read_kept(struct top *top)
+{
+	const struct sw_stat *s = find_origin(top, top->t.opened[1]);
+	struct sw_history_filter f = { .is_uid = true, .newest = SW_TOP_EVENTS_MAX };
+	int r;
+
+	if (!s || !s->directory)
+		return 0;
+	if (top->kept_of != s->id) {
+		sw_top_forget_events(&top->data);
+		top->kept_of = s->id;
+		top->kept_after = 0;
+	}
+	f.uid = s->uid;
+	f.row = s->row;
+	f.directory = s->directory;
+	r = sw_history_events(top->kept, &f, &top->kept_after, take_kept, top);
+	if (r >= 0 || r == -ENOMEM)
+		return r;
+	sw_history_reader_free(top->kept);
+	top->kept = NULL;
+	if (asprintf(&top->data.event_problem, "the history cannot be read: %s", strerror(-r)) < 0) {
+		top->data.event_problem = NULL;
+		return -ENOMEM;
+	}
+	return 0;
+}
+
+/* Only who reads the events can have kept them. */
+static bool open_kept(struct top *top, pid_t reader)
+{
+	pid_t writer;
+
+	return sw_history_has_writer(top->o->state_dir, &writer) &&
+	       (!writer || !reader || writer == reader) &&
+	       sw_history_reader_open(top->o->state_dir, &top->kept) == 0;
+}
+
 /* Only when somebody wants to see them: whoever reads events takes them away from others. */
 static int start_events(struct top *top)
 {
 	pid_t pid = 0;
 
-	if (top->feed || top->data.event_problem)
+	if (top->feed || top->kept || top->data.event_problem)
 		return 0;
 	top->lock_fd = sw_feed_lock(top->o->target.pin_dir, &pid);
 	if (top->lock_fd >= 0)
 		return sw_feed_open(&top->live, take_event, top, &top->feed);
+	if (open_kept(top, pid))
+		return 0;
 	if (asprintf(&top->data.event_problem, "not read here: process %d reads them", (int)pid) < 0) {
 		top->data.event_problem = NULL;
 		return -ENOMEM;
@@ -189,6 +252,8 @@ static int update_lines(struct top *top)
 {
 	int r = top->feed ? sw_feed_drain(top->feed) : 0;
 
+	if (top->kept && top->t.view == SW_TOP_EVENTS)
+		r = read_kept(top);
 	r = r ?: sw_top_lines(&top->data, &top->t);
 	if (!r)
 		sw_top_clamp(&top->t, top->data.n_lines, top->once ? SIZE_MAX / 2 : sw_top_screen_height());
@@ -326,6 +391,7 @@ int cmd_top(int argc, char **argv)
 	r = run(&top);
 	sw_top_data_free(&top.data);
 	sw_feed_free(top.feed);
+	sw_history_reader_free(top.kept);
 	sw_report_setup_free(&top.setup);
 	sw_closep(&top.lock_fd);
 	sw_live_close(&top.live);

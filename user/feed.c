@@ -20,8 +20,7 @@
 
 /* ---- Who reads ---- */
 
-/* The directory with the pins: there is one of it as long as anything is in force. */
-static int open_directory(const char *pin_dir)
+int sw_feed_directory(const char *pin_dir)
 {
 	struct sw_pins pins;
 	int fd, r = sw_pins_open(pin_dir, false, &pins);
@@ -35,8 +34,8 @@ static int open_directory(const char *pin_dir)
 }
 
 /* /proc/locks: "1: FLOCK  ADVISORY  WRITE 812 00:1f:2345 0 EOF", device in hexadecimal; see
- * proc(5). 0: not found. */
-static pid_t find_holder(int fd)
+ * proc(5). */
+pid_t sw_feed_holder(int fd)
 {
 	_cleanup_fclose_ FILE *f = fopen("/proc/locks", "re");
 	unsigned int high, low;
@@ -56,7 +55,7 @@ static pid_t find_holder(int fd)
 
 int sw_feed_lock(const char *pin_dir, pid_t *pid)
 {
-	_cleanup_close_ int fd = open_directory(pin_dir);
+	_cleanup_close_ int fd = sw_feed_directory(pin_dir);
 
 	if (fd < 0)
 		return fd;
@@ -65,16 +64,16 @@ int sw_feed_lock(const char *pin_dir, pid_t *pid)
 	if (errno != EWOULDBLOCK)
 		return -errno;
 	if (pid)
-		*pid = find_holder(fd);
+		*pid = sw_feed_holder(fd);
 	return -EBUSY;
 }
 
-bool sw_feed_is_current(int lock_fd, const char *pin_dir)
+bool sw_feed_is_current(int dir_fd, const char *pin_dir)
 {
-	_cleanup_close_ int fd = open_directory(pin_dir);
+	_cleanup_close_ int fd = sw_feed_directory(pin_dir);
 	struct stat ours, theirs;
 
-	return fd >= 0 && fstat(lock_fd, &ours) == 0 && fstat(fd, &theirs) == 0 &&
+	return fd >= 0 && fstat(dir_fd, &ours) == 0 && fstat(fd, &theirs) == 0 &&
 	       ours.st_ino == theirs.st_ino && ours.st_dev == theirs.st_dev;
 }
 

@@ -28,9 +28,16 @@
  */
 int sw_feed_lock(const char *pin_dir, pid_t *pid);
 
-/* Whether the descriptor of sw_feed_lock() still belongs to what is in force there: after an off,
- * or an off and an apply, no event will come any more. */
-bool sw_feed_is_current(int lock_fd, const char *pin_dir);
+/* The same descriptor without that right: of the directory with the pins, of which there is one as
+ * long as anything is in force. Or -errno. */
+int sw_feed_directory(const char *pin_dir);
+
+/* Who holds an exclusive or shared flock(2) on what `fd` is; 0: nobody, or it cannot be told. */
+pid_t sw_feed_holder(int fd);
+
+/* Whether such a descriptor still belongs to what is in force there: after an off, or an off and an
+ * apply, no event will come any more. */
+bool sw_feed_is_current(int dir_fd, const char *pin_dir);
 
 /* An event, ready to be shown. Texts are the caller's bytes: escape them. */
 struct sw_event_view {

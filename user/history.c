@@ -98,6 +98,18 @@ int sw_history_path(const char *state_dir, char **ret)
 	return r ?: file_path(state_dir, ret);
 }
 
+bool sw_history_has_writer(const char *state_dir, pid_t *pid)
+{
+	_cleanup_close_ int dir = open_directory(state_dir, false);
+
+	*pid = 0;
+	if (dir < 0)
+		return false;
+	*pid = sw_feed_holder(dir);
+	/* For a moment it is ours: who wants to write just then tries again. */
+	return *pid || (flock(dir, LOCK_SH | LOCK_NB) < 0 && errno == EWOULDBLOCK);
+}
+
 /* Made by us, so that it and what SQLite puts beside it are nobody else's to read. */
 static int make_file(int dir)
 {

@@ -105,6 +105,10 @@ struct sw_history_reader;
 int sw_history_reader_open(const char *state_dir, struct sw_history_reader **ret);
 void sw_history_reader_free(struct sw_history_reader *h);
 
+/* Whether somebody writes the history of `state_dir` now; `pid` then receives who, 0 where that
+ * cannot be told. */
+bool sw_history_has_writer(const char *state_dir, pid_t *pid);
+
 /* Adds what the kernel has counted beyond that, once. `s` was read from `l` after the reader was
  * opened; else attempts could be missing. 0 or -errno. */
 int sw_history_reader_add_live(struct sw_history_reader *h, const struct sw_live *l,
@@ -119,6 +123,29 @@ void sw_history_whole_hours(time_t *since, time_t *until);
  * success only, free it with sw_stats_free().
  */
 int sw_history_read(struct sw_history_reader *h, time_t since, time_t until, struct sw_stats *ret);
+
+/* Which of the kept events. All zero: all of them. */
+struct sw_history_filter {
+	bool is_uid, is_since;
+	uint32_t uid;
+	enum sw_row row;	/* with `uid`: what it has to be charged to */
+	const char *domain;	/* as of then, in any case of letters; NULL: all */
+	const char *directory;	/* byte by byte; NULL: all */
+	uint32_t verdicts;	/* bits of enum sw_verdict; 0: all */
+	uint32_t port;		/* 0: all */
+	time_t since;
+	uint32_t newest;	/* no more than the newest so many of them; 0: all */
+};
+
+/*
+ * Hands kept events to `fn`, oldest first: those that were written after event `*after` (0: all)
+ * and match `f`, with the names and domains of their time. `*after` becomes the last one there is.
+ * It is the file of now that is read, and nothing of it is held while `fn` runs, or until the next
+ * call: what is read of `h` afterwards is as of then. `fn` returns 0, or another value to stop.
+ * 0, -errno, or what `fn` returned.
+ */
+int sw_history_events(struct sw_history_reader *h, const struct sw_history_filter *f, int64_t *after,
+		      int (*fn)(void *data, const struct sw_event_view *v), void *data);
 
 /* Offences of an account, by the hour or by the day of local time. */
 struct sw_timeline {

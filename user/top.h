@@ -135,6 +135,9 @@ int sw_top_lines(struct sw_top_data *d, const struct sw_top *t);
 /* Remembers an event. 0 or -ENOMEM. */
 int sw_top_add_event(struct sw_top_data *d, const struct sw_event_view *v);
 
+/* Forgets all of them; lines are void until sw_top_lines(). */
+void sw_top_forget_events(struct sw_top_data *d);
+
 /* Titles and the lines from t->first on, up to t->height of them, as text of that width. */
 int sw_top_print(FILE *f, const struct sw_top_data *d, const struct sw_top *t,
 		 const struct sw_screen *screen);

@@ -37,14 +37,20 @@ static void free_event(struct sw_top_event *e)
 	free(e->reason);
 }
 
-void sw_top_data_free(struct sw_top_data *d)
+void sw_top_forget_events(struct sw_top_data *d)
 {
 	drop_lines(d);
+	for (size_t i = 0; i < d->n_events; i++)
+		free_event(&d->event[i]);
+	d->n_events = 0;
+}
+
+void sw_top_data_free(struct sw_top_data *d)
+{
+	sw_top_forget_events(d);
 	sw_report_free(&d->rows);
 	sw_stats_free(&d->stats);
 	sw_top_history_free(&d->history);
-	for (size_t i = 0; i < d->n_events; i++)
-		free_event(&d->event[i]);
 	free(d->event);
 	free(d->event_problem);
 }
