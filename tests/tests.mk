@@ -58,6 +58,11 @@ kernel-table:
 
 -include $(SAN_O:.o=.d) $(KLIB_O:.o=.d) $(UNIT:=.d) $(KERNEL:=.d)
 
+# Deliberate bugs in a private copy, one at a time: the tests have to catch each.
+.PHONY: check-mutants
+check-mutants: all
+	$(Q)O=$(O) scripts/mutants
+
 # The goals of these are those of a build without sanitizers.
 $(O)/domain_scale $(O)/alert_scale $(O)/history_scale: $(O)/%: tests/unit/test_%.c $(LIB_O)
 	$(call say,LD,$@)
@@ -81,6 +86,7 @@ lint: $(TIDY_C:%=$(O)/lint/%.tidy) $(O)/lint/cppcheck
 	$(Q)mandoc -T lint -W warning $(MEN)
 	$(Q)scripts/bans
 	$(Q)scripts/check-references
+	$(Q)scripts/mutants --check
 	@echo "ok 1 - lint"
 
 $(O)/lint/%.tidy: % .clang-tidy $(SKELS)
