@@ -236,7 +236,7 @@ static void one_account_cannot_fill_the_table(void **state)
 
 	(void)state;
 	fresh("[policy]\n[tables]\norigins = 64\n");	/* a share of 9 */
-	for (int i = 0; i < 60; i++) {
+	for (int i = 0; i < 80; i++) {
 		const struct hammer_opts opts = { .uid = 61001, .port = 25, .attempts = 1,
 						  .cwd = dir_named(i) };
 
@@ -248,8 +248,8 @@ static void one_account_cannot_fill_the_table(void **state)
 	hammer_stop(&h, true);
 	origin_of(61002, dir_named(3), &o);
 	assert_int_equal(o.n[SW_N_DENIED], 5);
-	assert_int_equal(wall_uid(&wall, 61001, SW_N_DENIED), 60);
-	assert_int_equal(wall_total_origins(&wall), 65);
+	assert_int_equal(wall_uid(&wall, 61001, SW_N_DENIED), 80);
+	assert_int_equal(wall_total_origins(&wall), 85);
 	assert_int_equal(wall_counter(&wall, SW_CTR_ORIGIN_FULL), 0);
 }
 
