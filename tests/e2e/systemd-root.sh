@@ -27,6 +27,7 @@ quiet_system() {
 	done
 	mkdir -p /etc/tmpfiles.d
 	ln -sfn /dev/null /etc/tmpfiles.d/tmp.conf	# it would empty /tmp
+	rm -f /usr/sbin/policy-rc.d	# of own_root; from here on services may be started
 	echo >/etc/fstab
 	: >/etc/machine-id
 }
