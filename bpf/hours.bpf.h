@@ -50,9 +50,8 @@ __noinline int sw_count_hour(__u32 uid)
 	if (h->newest < hour) {
 		/* From far behind all are emptied, whatever they are called. */
 		next = hour - h->newest > SW_HOURS ? hour - SW_HOURS + 1 : h->newest + 1;
-		for (int i = 0; i < SW_HOURS; i++)
-			if (next + i <= hour)
-				h->n[(next + i) & (SW_HOURS - 1)] = 0;
+		for (int i = 0; i < SW_HOURS && next + i <= hour; i++)
+			h->n[(next + i) & (SW_HOURS - 1)] = 0;
 		h->newest = hour;
 	}
 	h->n[h->newest & (SW_HOURS - 1)]++;
