@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -26,6 +27,7 @@ struct supervisor {
 	sd_event *event;
 	sd_event_source *timer;		/* when the next worker starts */
 	pid_t worker, apply;		/* 0: none */
+	int orders;			/* to the worker; -1: there is none */
 	uint64_t delay;			/* before the next start */
 	bool stopping, waiting, told;
 };
@@ -57,27 +59,42 @@ static void load_policy(struct supervisor *s)
 static int on_worker(sd_event_source *src, const siginfo_t *si, void *data);
 
 /* In the child: none of the supervisor's signals, nothing of its loop. */
-static void __attribute__((noreturn)) be_worker(struct supervisor *s)
+static void __attribute__((noreturn)) be_worker(struct supervisor *s, int orders)
 {
 	sigset_t none;
 
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
-	_exit(sw_monitor_work(s->config, &s->policy));
+	_exit(sw_monitor_work(s->config, &s->policy, orders));
+}
+
+/* Not by a signal: that takes a right that the unit of the monitor does not have. */
+static void give_order(const struct supervisor *s, char order)
+{
+	(void)!write(s->orders, &order, 1);
 }
 
 static int start_worker(struct supervisor *s)
 {
+	int pair[2];
+
 	load_policy(s);
 	if (!s->has_policy)
 		return -EINVAL;
+	if (pipe2(pair, O_CLOEXEC | O_NONBLOCK) < 0)
+		return -errno;
 	s->worker = fork();
-	if (s->worker == 0)
-		be_worker(s);
+	if (s->worker == 0) {
+		close(pair[1]);
+		be_worker(s, pair[0]);
+	}
+	close(pair[0]);
 	if (s->worker < 0) {
+		close(pair[1]);
 		s->worker = 0;
 		return -errno;
 	}
+	s->orders = pair[1];
 	return sd_event_add_child(s->event, NULL, s->worker, WEXITED, on_worker, s);
 }
 
@@ -121,6 +138,8 @@ static int on_worker(sd_event_source *src, const siginfo_t *si, void *data)
 
 	(void)src;
 	s->worker = 0;
+	sw_closep(&s->orders);
+	s->orders = -1;
 	if (s->stopping)
 		return s->apply ? 0 : sd_event_exit(s->event, 0);
 	set_waiting(s, exited && si->si_status == SW_MONITOR_NOTHING);
@@ -179,7 +198,7 @@ static int on_applied(sd_event_source *src, const siginfo_t *si, void *data)
 		return s->worker ? 0 : sd_event_exit(s->event, 0);
 	/* The worker also reads its own part of the configuration anew. */
 	if (s->worker)
-		kill(s->worker, SIGHUP);
+		give_order(s, SW_MONITOR_ORDER_REOPEN);
 	else
 		return start_later(s, 0);
 	return 0;
@@ -224,7 +243,7 @@ static int on_stop(sd_event_source *src, const struct signalfd_siginfo *si, void
 	s->stopping = true;
 	sd_notify(0, "STOPPING=1");
 	if (s->worker)
-		kill(s->worker, SIGTERM);
+		give_order(s, SW_MONITOR_ORDER_END);
 	if (!s->worker && !s->apply)
 		return sd_event_exit(s->event, 0);
 	return 0;
@@ -253,7 +272,7 @@ static int watch_signals(struct supervisor *s)
 
 int sw_monitor_supervise(const struct sw_monitor_config *c)
 {
-	struct supervisor s = { .config = c };
+	struct supervisor s = { .config = c, .orders = -1 };
 	int r = sd_event_default(&s.event);
 
 	if (r >= 0)

@@ -38,8 +38,12 @@ enum sw_monitor_end {
 	SW_MONITOR_NOTHING = 11,	/* nothing was in force when it began */
 };
 
+/* What the supervisor writes to the pipe that its worker reads; the end of it is an order, too. */
+#define SW_MONITOR_ORDER_REOPEN	'r'
+#define SW_MONITOR_ORDER_END	'e'
+
 /* The worker, from opening to its end, in a process of its own. `p` says what it has to do. */
-int sw_monitor_work(const struct sw_monitor_config *c, const struct sw_policy *p);
+int sw_monitor_work(const struct sw_monitor_config *c, const struct sw_policy *p, int orders);
 
 /* The command line of `smtpwall apply` with the options of this process, `extra` (may be NULL)
  * behind it; malloc'd, its strings are not. NULL without memory. */

@@ -27,6 +27,7 @@ struct sw_worker {
 	struct sw_live live;
 	struct sw_control *control;
 	uint32_t applied, reopen;	/* of the control page when we opened */
+	int orders;			/* from the supervisor, see monitor.h */
 	int lock_fd;			/* -1: another process reads the events */
 	struct sw_feed *feed;
 	struct sw_domains *domains;

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <systemd/sd-daemon.h>
+#include <unistd.h>
 
 #include "log.h"
 #include "monitor_int.h"
@@ -128,6 +129,20 @@ static int on_signal(sd_event_source *s, const struct signalfd_siginfo *si, void
 	return sw_worker_finish(data, si->ssi_signo == SIGHUP ? SW_MONITOR_REOPEN : SW_MONITOR_DONE);
 }
 
+/* From the supervisor; the end of the pipe is its end. */
+static int on_order(sd_event_source *s, int fd, uint32_t events, void *data)
+{
+	char order = SW_MONITOR_ORDER_END;
+	ssize_t n = read(fd, &order, 1);
+
+	(void)s;
+	(void)events;
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return 0;
+	return sw_worker_finish(data, order == SW_MONITOR_ORDER_REOPEN ? SW_MONITOR_REOPEN :
+									 SW_MONITOR_DONE);
+}
+
 static int watch_signals(struct sw_worker *w)
 {
 	static const int signals[] = { SIGTERM, SIGINT, SIGHUP };
@@ -148,6 +163,8 @@ static int start_loop(struct sw_worker *w)
 {
 	int r = watch_signals(w);
 
+	if (r >= 0)
+		r = sd_event_add_io(w->event, NULL, w->orders, EPOLLIN, on_order, w);
 	if (r >= 0)
 		r = sd_event_add_io(w->event, NULL, sw_runner_fd(w->runner), EPOLLIN, on_answer, w);
 	if (r >= 0)
@@ -275,9 +292,10 @@ static int work(struct sw_worker *w)
 	return sd_event_loop(w->event);
 }
 
-int sw_monitor_work(const struct sw_monitor_config *c, const struct sw_policy *p)
+int sw_monitor_work(const struct sw_monitor_config *c, const struct sw_policy *p, int orders)
 {
-	struct sw_worker w = { .config = c, .policy = p, .lock_fd = -1, .address_fd = -1 };
+	struct sw_worker w = { .config = c, .policy = p, .orders = orders, .lock_fd = -1,
+			       .address_fd = -1 };
 	int r;
 
 	sw_live_init(&w.live);
