@@ -2,6 +2,7 @@
 # make            build smtpwall            make check       unit tests (no root)
 # make check-root kernel and e2e tests      make bench       the figures of README.md
 # make lint       static checks             make install     obeys DESTDIR and prefix
+# make check-vm   kernel tests on other kernels, emulated
 # make check-mutants  deliberate bugs, each of which a test must catch (root; half an hour)
 # make dist       a source archive           make deb       a Debian package
 # V=1 shows the commands; O=DIR builds elsewhere.

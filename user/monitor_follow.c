@@ -6,6 +6,7 @@
 
 #include "locals.h"
 #include "log.h"
+#include "mailers.h"
 #include "monitor_int.h"
 #include "usage.h"
 #include "util.h"
@@ -55,6 +56,12 @@ static void ask_for_refresh(struct sw_worker *w)
 	uint32_t id;
 
 	w->refresh_at = w->second + REFRESH_S;
+	/* A package may have brought another sendmail. An apply would do it, but there may be no need
+	 * for one. */
+	if (w->live.settings.count_sendmail)
+		(void)sw_mailers_refresh(w->live.map_fd[SW_MAP_MAILERS],
+					 w->live.map_fd[SW_MAP_MAILER_NAMES],
+					 w->live.map_fd[SW_MAP_CONTROL]);
 	if (!w->refreshing)
 		w->refreshing = sw_runner_ask(w->runner, SW_RUN_REFRESH, "", 0, &id) == 0;
 }
