@@ -51,6 +51,7 @@ void wall_open(struct wall *w)
 		give_up("mkdir %s: %s", w->cgroup, strerror(errno));
 	w->target = (struct sw_target){ .pin_dir = w->pin_dir, .cgroup = w->cgroup,
 					.disable = getenv("SMTPWALL_DISABLE") };
+	wall_refusal();	/* children without privilege could not find out */
 }
 
 bool wall_has(enum sw_feature_id feature)
