@@ -102,7 +102,8 @@ $(O)/lint/cppcheck: $(USER_C) $(wildcard user/*.h)
 	$(Q)mkdir -p $(@D)
 	$(Q)cppcheck --quiet --enable=warning,performance,portability --inline-suppr \
 		--suppress=missingIncludeSystem --suppress=memleak --error-exitcode=1 \
-		'-DLIBBPF_OPTS(type,name,...)=struct type name' -D_GNU_SOURCE= -Iinclude -Iuser \
+		'-DLIBBPF_OPTS(type,name,...)=struct type name' \
+		'-Dbpf_object__for_each_program(p,o)=while ((p = bpf_object__next_program(o, p)))' -D_GNU_SOURCE= -Iinclude -Iuser \
 		-Ibpf user
 	$(Q)touch $@
 

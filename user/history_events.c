@@ -299,9 +299,13 @@ int sw_history_events(struct sw_history_reader *h, const struct sw_history_filte
 	if (!r)
 		r = find_ends(&h->file, f, &at, &end);
 	while (!r && at < end) {
-		r = read_batch(&h->file, f, at, end, b);
-		r = let_go(&h->file) ?: r;
-		r = r ?: tell_batch(b, fn, data);
+		int error = read_batch(&h->file, f, at, end, b);
+
+		r = let_go(&h->file);
+		if (!r)
+			r = error;
+		if (!r)
+			r = tell_batch(b, fn, data);
 		for (size_t i = 0; i < b->n; i++)
 			free_kept(&b->event[i]);
 		at = b->last;

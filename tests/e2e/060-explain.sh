@@ -65,7 +65,7 @@ check "table: where it stands" has "$out" "($tmp/smtpwall.conf:5)"
 run "$smtpwall" explain --uid 61001 --format json
 check "json: exit status 0" exits 0 0
 check "json: every key" eval 'jq -e ". == {verdict: \"allow\", rule: \"exempt user 61001\",
-	reason: \"the effective UID is exempt\",
+	reason: \"the effective UID is exempt\", channel: \"direct\",
 	line: \"$tmp/smtpwall.conf:5\"}" <<<"$out" >/dev/null'
 run "$smtpwall" explain --uid "$account" --format json
 check "json: the setting's line" has "$out" "\"line\":\"$tmp/smtpwall.conf:2\""

@@ -32,7 +32,8 @@ deleted=$(first 'BPF_MAP_DELETE')
 
 check "the rows are read back after they were written" before "$written" "$read_back"
 check "and before the first program is swapped" before "$read_back" "$swapped_first"
-check "both programs are swapped in place" is "$(grep -c BPF_LINK_UPDATE "$tmp/calls")" 2
+check "both programs, and that of outcomes, are swapped in place" is \
+	"$(grep -c BPF_LINK_UPDATE "$tmp/calls")" 3
 check "no link is made or detached" is "$(grep -cE 'BPF_LINK_(CREATE|DETACH)' "$tmp/calls")" 1
 check "and that one is the probe, which attaches nowhere" \
 	grep -qE 'BPF_LINK_CREATE.*target_fd=-1.*EBADF' "$tmp/calls"

@@ -575,8 +575,8 @@ static void test_nonsense(void **state)
 		"UPDATE hour SET place = 9223372036854775807",
 		"UPDATE hour SET first = 9223372036854775807, last = -9223372036854775807",
 		"UPDATE meta SET value = -1", "DELETE FROM place",
-		"INSERT INTO hour(start, place, first, last, denied) SELECT 0, place, 0, 0, "
-		"9223372036854775807 FROM hour", "UPDATE hour SET denied = 9223372036854775807",
+		("INSERT INTO hour(start, place, first, last, denied) SELECT 0, place, 0, 0, "
+		 "9223372036854775807 FROM hour"), "UPDATE hour SET denied = 9223372036854775807",
 		"DROP TABLE text", "CREATE TABLE text(id, value)",
 	};
 	struct sw_history *h = open_history();
