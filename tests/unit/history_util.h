@@ -163,7 +163,7 @@ static inline int64_t ask(const char *sql)
 }
 
 #define ASK_JOIN(table)	" FROM " table " x JOIN place p ON p.id = x.place "
-#define ALL_SLOTS	"allowed + denied + would_deny + limited + redirected + local"
+#define ALL_SLOTS	"allowed + denied + would_deny + limited + redirected + local + sendmail"
 #define ACCOUNTS	"WHERE p.part < 2"
 #define ORIGINS		"WHERE p.part != 1"
 

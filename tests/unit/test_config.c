@@ -138,7 +138,7 @@ static void test_bad_text(void **state)
 		{ "[policy]\nmdoe = enforce\n",
 		  { "main.conf:2: unknown key 'mdoe' in [policy]; known keys: mode deny_ports "
 		    "count_ports "
-		    "allow_local refuse_with existing containers strict identity" } },
+		    "allow_local refuse_with existing containers strict outcomes identity" } },
 		{ "[exempt]\nmode = enforce\n",
 		  { "main.conf:2: unknown key 'mode' in [exempt]; known keys: users groups "
 		    "cgroups mta" } },
