@@ -151,10 +151,11 @@ static void test_large_counters(void **state)
 
 static int64_t in_hour(time_t start)
 {
-	char sql[160];
+	char sql[256];
+	int n = snprintf(sql, sizeof(sql), "SELECT sum(" ALL_SLOTS ")" ASK_JOIN("hour") ACCOUNTS
+			 " AND start = %lld", (long long)start);
 
-	snprintf(sql, sizeof(sql), "SELECT sum(" ALL_SLOTS ")" ASK_JOIN("hour") ACCOUNTS " AND start = %lld",
-		 (long long)start);
+	assert_true(n < (int)sizeof(sql));
 	return ask(sql);
 }
 
