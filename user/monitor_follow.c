@@ -16,17 +16,22 @@
 #define REFRESH_SOON_S	5	/* after a file of accounts has changed */
 #define CLOCK_SLACK_NS	100000000LL	/* the clock was set, not disciplined */
 
-static int on_addresses(sd_event_source *s, int fd, uint32_t events, void *data)
+void sw_worker_follow_addresses(struct sw_worker *w)
 {
-	struct sw_worker *w = data;
-	int r = sw_locals_refresh(fd, w->live.map_fd[SW_MAP_LOCAL], w->live.map_fd[SW_MAP_CONTROL],
-				  w->live.settings.generation);
+	int r = sw_locals_refresh(w->address_fd, w->live.map_fd[SW_MAP_LOCAL],
+				  w->live.map_fd[SW_MAP_CONTROL], w->live.settings.generation);
 
-	(void)s;
-	(void)events;
 	if (r < 0)
 		log_warn("this machine's addresses changed and could not be stored: %s; run 'smtpwall "
 			 "apply'", strerror(-r));
+}
+
+static int on_addresses(sd_event_source *s, int fd, uint32_t events, void *data)
+{
+	(void)s;
+	(void)fd;
+	(void)events;
+	sw_worker_follow_addresses(data);
 	return 0;
 }
 
@@ -97,7 +102,7 @@ int sw_worker_follow_open(struct sw_worker *w)
 	w->address_fd = sw_locals_watch();
 	if (w->address_fd < 0)
 		return log_err(w->address_fd, "cannot watch this machine's addresses");
-	on_addresses(NULL, w->address_fd, 0, w);	/* they may have changed while nobody looked */
+	sw_worker_follow_addresses(w);	/* they may have changed while nobody looked */
 	return 0;
 }
 

@@ -67,6 +67,9 @@ int sw_worker_follow_open(struct sw_worker *w);
 int sw_worker_follow_start(struct sw_worker *w);
 void sw_worker_follow_second(struct sw_worker *w);
 
+/* Stores this machine's addresses for the generation in force. */
+void sw_worker_follow_addresses(struct sw_worker *w);
+
 /* The runner has answered a request for a refresh. */
 void sw_worker_follow_answer(struct sw_worker *w, int status);
 

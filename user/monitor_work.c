@@ -97,10 +97,13 @@ static bool is_current(struct sw_worker *w)
 	if (__atomic_load_n(&w->control->reopen, __ATOMIC_SEQ_CST) != w->reopen ||
 	    (w->lock_fd >= 0 && !sw_feed_is_current(w->lock_fd, w->config->o->target.pin_dir)))
 		return false;
-	if (applied != w->applied)
-		log_info("generation %u is in force now", applied);
+	if (applied == w->applied)
+		return true;
+	log_info("generation %u is in force now", applied);
 	w->applied = applied;
 	w->live.settings.generation = applied;
+	/* An address that came between the switch and now went to the rows of the old one. */
+	sw_worker_follow_addresses(w);
 	return true;
 }
 
