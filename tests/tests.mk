@@ -115,10 +115,19 @@ check-valgrind: all
 FUZZ	:= $(patsubst tests/fuzz/fuzz_%.c,$(O)/fuzz_%,$(wildcard tests/fuzz/fuzz_*.c))
 FUZZ_SECONDS ?= 20
 
-$(O)/fuzz_%: tests/fuzz/fuzz_%.c $(USER_C) $(SKELS)
+FUZZ_FLAGS := -g -O1 -fsanitize=address,undefined -fno-sanitize-recover=all
+FUZZ_LIB := $(LIB_O:$(O)/%=$(O)/fuzz/%)
+
+$(O)/fuzz/user/kern.o $(O)/fuzz/user/probe.o: $(SKELS)
+
+$(O)/fuzz/%.o: %.c
+	$(call say,CC,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CLANG) $(CPPFLAGS) $(FUZZ_FLAGS) -fsanitize=fuzzer-no-link -MMD -MP -c $< -o $@
+
+$(O)/fuzz_%: $(O)/fuzz/tests/fuzz/fuzz_%.o $(FUZZ_LIB)
 	$(call say,FUZZ,$@)
-	$(Q)$(CLANG) $(CPPFLAGS) -g -O1 -fsanitize=fuzzer,address,undefined \
-		-fno-sanitize-recover=all $< $(filter-out user/main.c,$(USER_C)) $(LDLIBS) -o $@
+	$(Q)$(CLANG) $(FUZZ_FLAGS) -fsanitize=fuzzer $^ $(LDLIBS) -o $@
 
 check-fuzz: $(FUZZ)
 	$(Q)for f in $(FUZZ); do name=$${f##*/fuzz_}; mkdir -p $(O)/corpus/$$name; \
@@ -139,3 +148,5 @@ bench: all $(O)/bench
 	$(Q)$(O)/bench --program $(abspath $(O)/smtpwall) $(BENCH)
 
 -include $(BENCH_O:.o=.d)
+
+-include $(FUZZ_LIB:.o=.d) $(FUZZ:$(O)/%=$(O)/fuzz/tests/fuzz/%.d)

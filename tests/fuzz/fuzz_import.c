@@ -5,6 +5,7 @@
  */
 #include <assert.h>
 #include <errno.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,6 +20,7 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static char dir[] = "/tmp/sw-fuzz-import-XXXXXX";
+static bool made;
 
 static const struct product {
 	char letter;
@@ -66,6 +68,7 @@ static void make_dir(void)
 
 	if (!mkdtemp(dir))
 		abort();
+	made = true;
 	for (size_t i = 0; i < sizeof(dirs) / sizeof(*dirs); i++)
 		mkdir(path_of(dirs[i]), 0755);
 	atexit(remove_dir);
@@ -117,7 +120,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	char path[128];
 	int r;
 
-	if (dir[sizeof(dir) - 2] == 'X')
+	if (!made)
 		make_dir();
 	while (size && p < products + sizeof(products) / sizeof(*products) && p->letter != *data)
 		p++;
