@@ -184,7 +184,9 @@ static int link_up(const struct netlab *lab, const char *dev, enum netlab_host f
 	return netlab_ip(text, false);
 }
 
-/* The container's link, made in the lab: traffic of it never meets the host's stack. */
+/* The container's link, made in the lab: traffic of it never meets the host's stack. Without a
+ * link-local address the lab could not ask for the container's neighbour again once it has
+ * forgotten it, since the address that answers is on another link. */
 static int box_link(const struct netlab *lab, pid_t box)
 {
 	char text[512];
@@ -192,7 +194,8 @@ static int box_link(const struct netlab *lab, pid_t box)
 	snprintf(text, sizeof(text),
 		 "link add lab1 type veth peer name eth0 netns %d\nlink set lab1 addrgenmode none\n"
 		 "link set lab1 up\naddr add 198.51.100.%d/30 dev lab1\n"
-		 "addr add 2001:db8:78:%x::1/64 dev lab1 nodad\n",
+		 "addr add 2001:db8:78:%x::1/64 dev lab1 nodad\n"
+		 "addr add fe80::7801/64 dev lab1 nodad\n",
 		 box, 4 * lab->opts.instance + 1, (unsigned)lab->opts.instance);
 	return netlab_ip(text, false);
 }
