@@ -75,10 +75,10 @@ screen() { mux capture-pane -p -t t; }
 # shellcheck disable=SC2317
 line() { screen | sed -n "$1p"; }
 
-# within SECONDS CONDITION: the condition, which is evaluated, comes to hold. A terminal gives no sign
-# when it is done, so it is asked again.
+# screen_within SECONDS CONDITION: the condition, which is evaluated, comes to hold. A terminal gives
+# no sign when it is done, so it is asked again.
 # shellcheck disable=SC2317 # called by check
-within() {
+screen_within() {
 	local end=$((SECONDS + $1))
 	shift
 	until eval "$*"; do
@@ -87,23 +87,23 @@ within() {
 	done
 }
 # shellcheck disable=SC2317
-shows() { within 30 "[[ \$(screen) == *$(printf %q "$1")* ]]"; }
+shows() { screen_within 30 "[[ \$(screen) == *$(printf %q "$1")* ]]"; }
 # shellcheck disable=SC2317
-begins() { within 30 "[[ \$(line $1) == $(printf %q "$2")* ]]"; }
+begins() { screen_within 30 "[[ \$(line $1) == $(printf %q "$2")* ]]"; }
 
 press "stty -g >$tmp/before; $smtpwall top --interval 0.5; echo status=\$?; stty -g >$tmp/after" Enter
 check "the headline" shows "mode enforce  3 offenders"
 check "the titles: domain first" begins 3 DOMAIN
 check "the worst is first" begins 4 shop.example
 check "the helpline" begins 24 "q quit  Enter open"
-check "nobody is at it: no rate" within 30 '[[ $(line 4) =~ alice\ +0\ +0\ +5 ]]'
+check "nobody is at it: no rate" screen_within 30 '[[ $(line 4) =~ alice\ +0\ +0\ +5 ]]'
 
 as 61010 bash -c 'cd "$0" && for ((i = 0; i < 4000; i++)); do echo >/dev/tcp/203.0.113.4/25; done' \
 	"$tmp/web/bob" 2>/dev/null &
 flood=$!
 at_exit 'kill "$flood" 2>/dev/null; wait "$flood" 2>/dev/null'
 check "who is at it comes first" begins 4 bob.example
-check "and has a rate" within 30 '[[ $(line 4) =~ bob\ +[1-9] ]]'
+check "and has a rate" screen_within 30 '[[ $(line 4) =~ bob\ +[1-9] ]]'
 kill "$flood" 2>/dev/null
 wait "$flood" 2>/dev/null
 press n
@@ -132,9 +132,9 @@ mux resize-window -t t -x 60 -y 10
 check "smaller: the helpline is the last line" begins 10 "q quit"
 check "smaller: it fits" eval '[[ -z $(screen | awk "length > 60") && $(screen) == *events* ]]'
 press BSpace
-check "back to the directories" within 30 '[[ $(line 2) == "domains > directories  sorted"* ]]'
+check "back to the directories" screen_within 30 '[[ $(line 2) == "domains > directories  sorted"* ]]'
 press Escape
-check "back to the ranking" within 30 '[[ $(line 2) == "domains  sorted"* ]]'
+check "back to the ranking" screen_within 30 '[[ $(line 2) == "domains  sorted"* ]]'
 mux resize-window -t t -x 20 -y 2
 check "tiny: it goes on" begins 2 "q quit"
 mux resize-window -t t -x 120 -y 40
@@ -146,10 +146,10 @@ check "paused" shows PAUSED
 press '?'
 check "help" shows "rank domains or accounts"
 press x
-check "help closes" within 30 '[[ $(screen) != *"rank domains or accounts"* ]]'
+check "help closes" screen_within 30 '[[ $(screen) != *"rank domains or accounts"* ]]'
 press q
 check "q: exit status 0" shows "status=0"
-check "the terminal is as it was" within 30 'cmp -s "$tmp/before" "$tmp/after"'
+check "the terminal is as it was" screen_within 30 'cmp -s "$tmp/before" "$tmp/after"'
 
 press "clear; $smtpwall top --interval 0.5; echo status=\$?" Enter
 check "again" shows "offenders"

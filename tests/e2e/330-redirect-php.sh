@@ -112,7 +112,7 @@ done
 php stream "$server" someone@later.example
 check "a domain that cannot be looked up now: accepted" exits 0 0
 ((redirected += 1))
-check "it is in Exim's queue" within eval '[[ $(exim4 -bpc) == 1 ]]'
+check "it is in Exim's queue" within 60 eval '[[ $(exim4 -bpc) == 1 ]]'
 message=$(exim4 -bpru | awk '{ print $3; exit }')
 check "for its recipient" has "$(exim4 -bp)" "someone@later.example"
 check "word for word" has "$(exim4 -Mvb "$message")" "This is $id."

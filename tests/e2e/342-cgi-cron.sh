@@ -139,10 +139,10 @@ crontab -u dave - <<'END'
 END
 daemon cron /etc/init.d/cron start
 for file in carol/news.out carol/public_html/cron.out; do
-	check "$file: 10 refused" within grep -qsx 'Connection refused: 10' "/home/$file"
+	check "$file: 10 refused" within 60 grep -qsx 'Connection refused: 10' "/home/$file"
 done
 for file in 1 2 3; do
-	check "lie $file: 3 refused" within grep -qsx 'Connection refused: 3' "/home/dave/$file"
+	check "lie $file: 3 refused" within 60 grep -qsx 'Connection refused: 3' "/home/dave/$file"
 done
 flood_ends
 

@@ -42,17 +42,17 @@ bounce() {
 	exim4 -oMr esmtp -oMa 203.0.113.8 -f forged@elsewhere.example nobody-here@localhost \
 		<"$tmp/message"
 	exim4 -M "$(with_sender forged@elsewhere.example)"
-	check "a bounce is made" within eval '[[ -n $(with_sender "") ]]'
+	check "a bounce is made" within 60 eval '[[ -n $(with_sender "") ]]'
 }
 
 fill() {
 	run as 0 exim4 -bd -oP "$tmp/exim.pid"
-	check "the server starts" within eval '[[ -n $(listening) ]]'
+	check "the server starts" within 60 eval '[[ -n $(listening) ]]'
 	hand_in
 	run exim4 -Mf "$(with_sender news@blog.example)"
 	check "a message is frozen" exits 0
 	kill "$(<"$tmp/exim.pid")"
-	check "the server stops" within eval '[[ -z $(listening) ]]'
+	check "the server stops" within 60 eval '[[ -z $(listening) ]]'
 }
 
 run "$smtpwall" queue --mta exim

@@ -39,13 +39,13 @@ bounce() {
 	new_mail
 	run as "$account" bash "$tmp/speak-forged" 127.0.0.1 nobody-here@localhost "$id"
 	check "mail for nobody is taken" exits 0
-	check "a bounce is made" within eval 'postqueue -j | grep -q MAILER-DAEMON'
+	check "a bounce is made" within 60 eval 'postqueue -j | grep -q MAILER-DAEMON'
 }
 
 start_server "$script"
 hand_in
 # The delivery agent has them all by now, or none waits there.
-check "all are deferred" within eval \
+check "all are deferred" within 60 eval \
 	'[[ -z $(find "$spool"/{maildrop,incoming,active} -type f) ]]'
 run postsuper -h "$(postqueue -j | jq -r 'select(.sender == "news@blog.example") | .queue_id')"
 check "a message is put on hold" exits 0

@@ -124,22 +124,22 @@ worker() { inside pgrep -u smtpwall -x smtpwall; }
 main_pid() { prop smtpwall-monitor.service MainPID; }
 run inside systemctl start smtpwall-monitor.service
 check "monitor: starts, and says that it is ready" exits 0
-check "monitor: watches" within log_has "watching generation $((first + 3))"
-check "monitor: as its own user" within worker
+check "monitor: watches" within 60 log_has "watching generation $((first + 3))"
+check "monitor: as its own user" within 60 worker
 check "monitor: no error" eval '[[ $(log) != *"cannot"* ]]'
-check "monitor: keeps a history" within test -e /var/lib/smtpwall/history/history.db
+check "monitor: keeps a history" within 60 test -e /var/lib/smtpwall/history/history.db
 check "monitor: of its user" is "$(stat -c %U /var/lib/smtpwall/history/history.db)" smtpwall
 run sw status
 check "monitor: status knows it" has "$out" onitor
 pid=$(main_pid)
 run inside systemctl reload smtpwall-monitor.service
-check "monitor, reload: applies" within eval '[[ $(in_force) == "$((first + 4))" ]]'
+check "monitor, reload: applies" within 60 eval '[[ $(in_force) == "$((first + 4))" ]]'
 check "monitor, reload: the same process" is "$(main_pid)" "$pid"
-check "monitor, reload: watches the new one" within log_has "watching generation $((first + 4))"
+check "monitor, reload: watches the new one" within 60 log_has "watching generation $((first + 4))"
 inside systemctl kill --signal=KILL --kill-whom=all smtpwall-monitor.service
 other_pid() { [[ $(main_pid) != @(0|"$pid") && $(prop smtpwall-monitor.service ActiveState) == active ]]; }
 check "monitor, killed: still denied" denied
-check "monitor, killed: comes again" within other_pid
+check "monitor, killed: comes again" within 60 other_pid
 inside systemctl stop smtpwall-monitor.service
 check "monitor, stopped: still denied" denied
 check "monitor, stopped: the same generation" is "$(in_force)" "$((first + 4))"
@@ -154,5 +154,5 @@ check "boot with it: the system comes up" is "$(prop multi-user.target ActiveSta
 check "boot with it: the unit is not active, and tries again" \
 	eval '[[ $(prop smtpwall.service ActiveState) == @(failed|activating) ]]'
 cp "$tmp/good.conf" /etc/smtpwall/smtpwall.conf
-check "repaired: in force without a hand" within denied
+check "repaired: in force without a hand" within 60 denied
 done_testing

@@ -101,7 +101,7 @@ hammer=$!
 at_exit 'kill "$hammer" 2>/dev/null'
 tries() { grep -c . "$tmp/hammered"; }
 more_than() { (($(tries) > $1)); }
-check "load: begins" within more_than 5
+check "load: begins" within 60 more_than 5
 old_monitor=$(prop smtpwall-monitor.service MainPID)
 dpkg_inside --force-depends --install "$tmp/next.deb"
 check "upgrade" exits 0
@@ -109,11 +109,11 @@ check "upgrade: says that it was done in place" has "$out" 'without a gap'
 check "upgrade: the next generation" is "$(in_force)" 2
 check "upgrade: of the new version" has "$(inside dpkg-query --show smtpwall)" +next
 other_monitor() { [[ $(prop smtpwall-monitor.service MainPID) != @(0|"$old_monitor") ]]; }
-check "upgrade: the monitor is the new one" within other_monitor
+check "upgrade: the monitor is the new one" within 60 other_monitor
 check "upgrade: the configuration is as it was" \
 	grep -q 'refuse_with = permission' /etc/smtpwall/smtpwall.conf
 run inside systemctl restart smtpwall.service
-check "load: goes on" within more_than "$(tries)"
+check "load: goes on" within 60 more_than "$(tries)"
 kill "$hammer"
 wait "$hammer" 2>/dev/null
 check "load: of $(tries) connects, none got through" \

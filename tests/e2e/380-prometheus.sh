@@ -25,15 +25,6 @@ fi
 rules=packaging/prometheus/smtpwall.rules.yml
 dashboard=packaging/prometheus/smtpwall-dashboard.json
 
-# within COMMAND...: succeeds at last, within a minute.
-within() {
-	local until=$((SECONDS + 60))
-	until "$@"; do
-		((SECONDS < until)) || return 1
-		sleep 0.2	# there is no event to wait for
-	done
-}
-
 # ---- Without a server ----
 
 run promtool check rules "$rules"
@@ -65,7 +56,7 @@ scrape() {
 	exec 3>&-
 	[[ -s $tmp/metrics ]]
 }
-check "the monitor serves metrics" within eval 'scrape 2>/dev/null'
+check "the monitor serves metrics" within 60 eval 'scrape 2>/dev/null'
 promtool check metrics <"$tmp/metrics" >"$tmp/out" 2>&1
 status=$?
 out=$(<"$tmp/out")
@@ -102,17 +93,17 @@ prometheus=$!
 at_exit 'kill "$prometheus" 2>/dev/null; wait "$prometheus" 2>/dev/null'
 ask() { promtool query instant "http://$web" "$1" 2>/dev/null; }
 answers() { [[ $(ask "$1") == *"$2"* ]]; }
-check "Prometheus scrapes it" within answers 'up{job="smtpwall"}' '=> 1 @'
-check "and knows what is in force" within answers smtpwall_in_force '=> 1 @'
+check "Prometheus scrapes it" within 60 answers 'up{job="smtpwall"}' '=> 1 @'
+check "and knows what is in force" within 60 answers smtpwall_in_force '=> 1 @'
 check "no rule fires" is "$(ask 'ALERTS{alertstate="firing"}')" ''
 
 # A flood: more than sixty a minute over five minutes.
 as "$account" bash -c 'for ((i = 0; i < 900; i++)); do : >/dev/tcp/203.0.113.9/25; done' 2>/dev/null
-check "the flood is seen" within answers \
+check "the flood is seen" within 60 answers \
 	'smtpwall_uid_attempts_total{user="alice",verdict="denied"}' '=> 900 @'
-check "by domain too" within answers \
+check "by domain too" within 60 answers \
 	'smtpwall_domain_attempts_total{domain="shop.example",verdict="denied"}' '=> 900 @'
-check "SmtpwallFlood fires" within answers \
+check "SmtpwallFlood fires" within 60 answers \
 	'ALERTS{alertname="SmtpwallFlood",alertstate="firing"}' 'severity="critical"'
 failed=''
 while IFS= read -r query; do
@@ -123,5 +114,5 @@ while IFS= read -r query; do
 done <"$tmp/queries"
 check "every query of the dashboard is answered" is "$failed" ''
 run "$smtpwall" off
-check "off: nothing to scrape any more, within seconds" within answers 'up{job="smtpwall"}' '=> 0 @'
+check "off: nothing to scrape any more, within seconds" within 60 answers 'up{job="smtpwall"}' '=> 0 @'
 done_testing

@@ -25,23 +25,12 @@ at_exit 'kill "$world"; wait "$world" 2>/dev/null'
 read -r -t 30 line <"$tmp/ready" || bail_out "no world of our own"
 [[ $line == ready ]] || bail_out "no /etc of our own"
 
-# within SECONDS COMMAND...: it succeeds before they have passed.
-within() {
-	local until=$((SECONDS + $1))
-	shift
-	until "$@"; do
-		((SECONDS < until)) || return 1
-		sleep 0.1
-	done
-}
-
 # $monitor is the daemon itself.
 start_monitor() {
 	nsenter --target "$world" --mount --net "$smtpwall" monitor --user nobody 2>"$tmp/log" &
 	monitor=$!
 }
 
-log_has() { grep -q -- "$1" "$tmp/log"; }
 now() { "$smtpwall" status --format json | jq -r "$1"; }
 now_is() { [[ $(now "$1") == "$2" ]]; }
 worker() { pgrep -P "$monitor" -u nobody; }

@@ -23,22 +23,11 @@ END
 chmod 755 "$tmp/sink" "$tmp/hangs"
 : >"$tmp/told"
 
-# within SECONDS COMMAND...: it succeeds before they have passed.
-within() {
-	local until=$((SECONDS + $1))
-	shift
-	until "$@"; do
-		((SECONDS < until)) || return 1
-		sleep 0.1
-	done
-}
-
 # try UID N: that many connects; bound to loopback, so that nothing leaves the machine.
 try() {
 	run as "$1" bash -c 'for ((i = 0; i < $1; i++)); do { : 3<>/dev/tcp/203.0.113.9/25; }; done' bash "$2"
 }
 
-log_has() { grep -q -- "$1" "$tmp/log"; }
 told() { jq -se "map(.alerts[]) | $1" "$tmp/told" >/dev/null 2>&1; }
 now() { "$smtpwall" status --format json | jq -r "$1"; }
 later_than() { [[ $(now .monitor.updated) > $1 ]]; }

@@ -29,15 +29,6 @@ account() {
 }
 no_account() { inside userdel -f "$1" 2>/dev/null && inside rm /etc/trueuserdomains; }
 
-within() {
-	local until=$((SECONDS + $1))
-	shift
-	until "$@"; do
-		((SECONDS < until)) || return 1
-		sleep 0.1
-	done
-}
-log_has() { grep -q -- "$1" "$tmp/log"; }
 monitor=
 start_monitor() {
 	nsenter --target "$world" --mount "$smtpwall" monitor --user nobody >/dev/null 2>"$tmp/log" &

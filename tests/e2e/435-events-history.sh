@@ -28,15 +28,6 @@ attempt() {
 	as "$1" bash -c 'cd "$0" && exec -a "${3:-worker}" bash -c "echo >/dev/tcp/$1/$2"' \
 		"$2" "$3" "$4" "${5:-}" 2>/dev/null
 }
-within() {
-	local until=$((SECONDS + $1))
-	shift
-	until "$@"; do
-		((SECONDS < until)) || return 1
-		sleep 0.1
-	done
-}
-log_has() { grep -q -- "$1" "$tmp/log"; }
 monitor=
 start_monitor() {
 	"$smtpwall" monitor --user nobody >/dev/null 2>"$tmp/log" &

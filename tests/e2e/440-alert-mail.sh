@@ -27,13 +27,13 @@ check "enforcing" exits 0
 "$smtpwall" monitor 2>"$tmp/log" &
 monitor=$!
 at_exit 'kill "$monitor" 2>/dev/null; wait "$monitor" 2>/dev/null'
-check "the monitor watches, as user smtpwall" within grep -q "as user smtpwall" "$tmp/log"
+check "the monitor watches, as user smtpwall" within 60 grep -q "as user smtpwall" "$tmp/log"
 
 run as "$account" bash -c 'cd /home/shop/www &&
 	for i in 1 2 3 4 5 6; do { : 3<>"/dev/tcp/$1/25"; }; done' bash "$server"
 check "the script is refused" has "$err" "Connection refused"
 box=/var/mail/postman
-check "the mail arrives" within grep -qs "^Subject: .*" "$box"
+check "the mail arrives" within 60 grep -qs "^Subject: .*" "$box"
 head_has() { sed '/^$/q' "$box" | tail -n +2 | grep -q "$1"; }
 check "its subject names the account" head_has "^Subject:.*shop"
 check "it is to the one who was named" head_has "^To:.*postman"

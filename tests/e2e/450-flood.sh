@@ -23,15 +23,6 @@ cooldown = 1h
 command = $tmp/sink"
 run "$smtpwall" apply
 
-within() {
-	local until=$((SECONDS + $1))
-	shift
-	until "$@"; do
-		((SECONDS < until)) || return 1
-		sleep 0.1
-	done
-}
-log_has() { grep -q -- "$1" "$tmp/log"; }
 told() { jq -se "map(.alerts[]) | any(.uid == $1)" "$tmp/told" >/dev/null 2>&1; }
 "$smtpwall" monitor --user nobody 2>"$tmp/log" &
 monitor=$!

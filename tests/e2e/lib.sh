@@ -73,6 +73,19 @@ fails() {
 	done
 }
 
+# within SECONDS COMMAND...: it succeeds before they have passed. Where there is no event to wait for.
+within() {
+	local until=$((SECONDS + $1))
+	shift
+	until "$@"; do
+		((SECONDS < until)) || return 1
+		sleep 0.1
+	done
+}
+
+# What a daemon has written to its log.
+log_has() { grep -q -- "$1" "$tmp/log"; }
+
 # ---- A smtpwall of our own ----
 
 need() {

@@ -137,25 +137,16 @@ end_processes() {
 
 listening() { ss -Hltn 'sport = :25'; }
 
-# within COMMAND...: succeeds at last, within thirty seconds.
-within() {
-	local tries=0
-	until "$@"; do
-		((++tries < 600)) || return 1
-		sleep 0.05	# there is no event to wait for
-	done
-}
-
 # start_server SCRIPT: its init script, in our cgroup.
 start_server() {
 	run as 0 "$1" start
 	check "the server starts" exits 0
-	check "and listens" within eval '[[ -n $(listening) ]]'
+	check "and listens" within 60 eval '[[ -n $(listening) ]]'
 }
 
 stop_server() {
 	run as 0 "$1" stop
-	check "the server stops" within eval '[[ -z $(listening) ]]'
+	check "the server stops" within 60 eval '[[ -z $(listening) ]]'
 }
 
 # ---- Mail ----

@@ -80,7 +80,7 @@ boot() {
 		((++tries < 600)) || bail_out "no process 1"
 		sleep 0.05
 	done
-	within eval '[[ $(inside systemctl is-system-running 2>/dev/null) == @(running|degraded) ]]' ||
+	within 60 eval '[[ $(inside systemctl is-system-running 2>/dev/null) == @(running|degraded) ]]' ||
 		{ tail -n 40 "$tmp/console" | sed 's/^/# /'; bail_out "systemd does not start"; }
 }
 

@@ -18,7 +18,7 @@ web_lab() {
 		ip netns exec "swe2e$$" "$build/smtpd" "$net::25" 25 >"$tmp/smtpd6" &
 		smtpd6_pid=$!
 		at_exit 'kill "$smtpd6_pid" 2>/dev/null; wait "$smtpd6_pid" 2>/dev/null'
-		check "a listener on IPv6" within grep -q listening "$tmp/smtpd6"
+		check "a listener on IPv6" within 60 grep -q listening "$tmp/smtpd6"
 		hosts+=("[$net::25]")
 	fi
 	port=$((20000 + $$ % 10000))
@@ -121,7 +121,7 @@ daemon() {
 
 # answers_http: something serves on the port.
 answers_http() {
-	check "and listens" within eval '[[ -n $(ss -Hltn "sport = :$port") ]]'
+	check "and listens" within 60 eval '[[ -n $(ss -Hltn "sport = :$port") ]]'
 }
 
 # reported BY LINE...: exactly these rows, each "DENIED DOMAIN SOURCE USER DIRECTORY SCRIPT".
