@@ -15,7 +15,6 @@
 #include "util.h"
 
 #define USEC_PER_SEC	1000000ULL
-#define LOOK_AGAIN	USEC_PER_SEC		/* for a policy: bpffs tells nobody */
 #define RESTART_AFTER	USEC_PER_SEC		/* of a worker that failed, doubled each time */
 #define RESTART_MAX	(60 * USEC_PER_SEC)
 #define APPLY_S		120
@@ -29,7 +28,7 @@ struct supervisor {
 	pid_t worker, apply;		/* 0: none */
 	int orders;			/* to the worker; -1: there is none */
 	uint64_t delay;			/* before the next start */
-	bool stopping, waiting, told;
+	bool stopping;
 };
 
 static void load_policy(struct supervisor *s)
@@ -119,18 +118,6 @@ static int start_later(struct supervisor *s, uint64_t usec)
 	return sd_event_add_time_relative(s->event, &s->timer, CLOCK_MONOTONIC, usec, 0, on_time, s);
 }
 
-/* While nothing is in force there is no worker, and the watchdog is ours to answer. */
-static void set_waiting(struct supervisor *s, bool waiting)
-{
-	if (waiting && !s->told)
-		log_info("nothing is in force; waiting for 'smtpwall apply'");
-	s->told = waiting;
-	s->waiting = waiting;
-	sd_event_set_watchdog(s->event, waiting);
-	if (waiting)
-		sd_notify(0, "READY=1\nSTATUS=nothing is in force: waiting for smtpwall apply");
-}
-
 static int on_worker(sd_event_source *src, const siginfo_t *si, void *data)
 {
 	struct supervisor *s = data;
@@ -142,14 +129,9 @@ static int on_worker(sd_event_source *src, const siginfo_t *si, void *data)
 	s->orders = -1;
 	if (s->stopping)
 		return s->apply ? 0 : sd_event_exit(s->event, 0);
-	set_waiting(s, exited && si->si_status == SW_MONITOR_NOTHING);
 	if (exited && si->si_status == SW_MONITOR_REOPEN) {
 		s->delay = 0;
 		return start_later(s, 0);
-	}
-	if (s->waiting) {
-		s->delay = 0;
-		return start_later(s, LOOK_AGAIN);
 	}
 	s->delay = s->delay ? s->delay * 2 : RESTART_AFTER;
 	if (s->delay > RESTART_MAX)
@@ -185,23 +167,25 @@ const char **sw_monitor_apply(const struct sw_monitor_config *c, const char *ext
 	return argv;
 }
 
-static int on_applied(sd_event_source *src, const siginfo_t *si, void *data)
+/* The worker reads its own part of the configuration anew, and then tells systemd what it does. */
+static int end_reload(struct supervisor *s)
 {
-	struct supervisor *s = data;
-
-	(void)src;
 	s->apply = 0;
-	if (si->si_code != CLD_EXITED || si->si_status != 0)
-		log_warn("apply failed; the policy that was in force stays");
-	sd_notify(0, "READY=1");
 	if (s->stopping)
 		return s->worker ? 0 : sd_event_exit(s->event, 0);
-	/* The worker also reads its own part of the configuration anew. */
-	if (s->worker)
-		give_order(s, SW_MONITOR_ORDER_REOPEN);
-	else
+	sd_notify(0, "READY=1\nSTATUS=reading the configuration");
+	if (!s->worker)
 		return start_later(s, 0);
+	give_order(s, SW_MONITOR_ORDER_REOPEN);
 	return 0;
+}
+
+static int on_applied(sd_event_source *src, const siginfo_t *si, void *data)
+{
+	(void)src;
+	if (si->si_code != CLD_EXITED || si->si_status != 0)
+		log_warn("apply failed; the policy that was in force stays");
+	return end_reload(data);
 }
 
 static int on_hangup(sd_event_source *src, const struct signalfd_siginfo *si, void *data)
@@ -227,9 +211,8 @@ static int on_hangup(sd_event_source *src, const struct signalfd_siginfo *si, vo
 		_exit(127);
 	}
 	if (s->apply < 0) {
-		s->apply = 0;
 		log_warn("cannot start 'smtpwall apply': %s", strerror(errno));
-		return 0;
+		return end_reload(s);
 	}
 	return sd_event_add_child(s->event, NULL, s->apply, WEXITED, on_applied, s);
 }

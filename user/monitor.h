@@ -35,14 +35,14 @@ int sw_monitor_supervise(const struct sw_monitor_config *c);
 enum sw_monitor_end {
 	SW_MONITOR_DONE = 0,		/* it was told to */
 	SW_MONITOR_REOPEN = 10,		/* another policy is in force, or none */
-	SW_MONITOR_NOTHING = 11,	/* nothing was in force when it began */
 };
 
 /* What the supervisor writes to the pipe that its worker reads; the end of it is an order, too. */
 #define SW_MONITOR_ORDER_REOPEN	'r'
 #define SW_MONITOR_ORDER_END	'e'
 
-/* The worker, from opening to its end, in a process of its own. `p` says what it has to do. */
+/* The worker, from opening to its end, in a process of its own. `p` says what it has to do. While
+ * nothing is in force it waits, and shows just that. */
 int sw_monitor_work(const struct sw_monitor_config *c, const struct sw_policy *p, int orders);
 
 /* The command line of `smtpwall apply` with the options of this process, `extra` (may be NULL)
@@ -52,7 +52,8 @@ const char **sw_monitor_apply(const struct sw_monitor_config *c, const char *ext
 /*
  * Gives up root for good: the process becomes `uid` and keeps the right to read files (the
  * sources of domains are often root's), on kernels before 5.19 also CAP_BPF, without which no map
- * can be read there (control_fd, of sw_control, is tried); no other right, and no way to new ones. 0 or -errno.
+ * can be read there (control_fd, of sw_control, is tried; -1: there is none to be read); no other
+ * right, and no way to new ones. 0 or -errno.
  */
 int sw_monitor_drop(uid_t uid, gid_t gid, int control_fd);
 

@@ -26,6 +26,8 @@ struct sw_worker {
 	const struct sw_policy *policy;
 	struct sw_live live;
 	struct sw_control *control;
+	bool idle;			/* nothing is in force: only that is shown */
+	char *control_pin;		/* idle: what is there once something is in force */
 	uint32_t applied, reopen;	/* of the control page when we opened */
 	int orders;			/* from the supervisor, see monitor.h */
 	int lock_fd;			/* -1: another process reads the events */

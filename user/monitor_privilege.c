@@ -30,7 +30,7 @@ static int drop_bpf_if_possible(int control_fd)
 {
 	int r = set_bpf(CAPNG_DROP, CAPNG_EFFECTIVE);
 
-	if (!r && may_read(control_fd))
+	if (!r && (control_fd < 0 || may_read(control_fd)))
 		return set_bpf(CAPNG_DROP, CAPNG_PERMITTED);
 	if (!r)
 		r = set_bpf(CAPNG_ADD, CAPNG_EFFECTIVE);

@@ -13,10 +13,10 @@
 static int make_text(void *data, char **text, size_t *len)
 {
 	struct sw_worker *w = data;
-	struct sw_stats stats;
+	struct sw_stats stats = {};
 	struct sw_metrics m = { .live = &w->live, .stats = &stats, .domains = w->domains,
 				.monitor = &w->health, .top = w->policy->metrics_top };
-	int r = sw_stats_read(&w->live, &stats);
+	int r = w->live.exists ? sw_stats_read(&w->live, &stats) : 0;
 
 	if (r < 0)
 		return r;

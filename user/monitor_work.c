@@ -3,12 +3,14 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
 
 #include "log.h"
 #include "monitor_int.h"
 #include "outside.h"
+#include "pins.h"
 #include "setup.h"
 #include "util.h"
 
@@ -100,11 +102,30 @@ static bool is_current(struct sw_worker *w)
 	if (applied == w->applied)
 		return true;
 	log_info("generation %u is in force now", applied);
+	sd_notifyf(0, "STATUS=watching generation %u", applied);
 	w->applied = applied;
 	w->live.settings.generation = applied;
 	/* An address that came between the switch and now went to the rows of the old one. */
 	sw_worker_follow_addresses(w);
 	return true;
+}
+
+/* Whether there is something to watch by now: bpffs tells nobody. Not access(2), which would forget
+ * that we may read everywhere. */
+static bool is_there(const struct sw_worker *w)
+{
+	struct stat st;
+
+	return stat(w->control_pin, &st) == 0;
+}
+
+static void watch_second(struct sw_worker *w)
+{
+	if (!w->feed)
+		open_feed(w);
+	sw_worker_follow_second(w);
+	sw_worker_record_second(w);
+	sw_worker_tell_second(w);
 }
 
 static int on_second(sd_event_source *s, uint64_t now, void *data)
@@ -114,13 +135,10 @@ static int on_second(sd_event_source *s, uint64_t now, void *data)
 
 	(void)now;
 	w->second++;
-	if (!is_current(w))
+	if (w->idle ? is_there(w) : !is_current(w))
 		return sw_worker_finish(w, SW_MONITOR_REOPEN);
-	if (!w->feed)
-		open_feed(w);
-	sw_worker_follow_second(w);
-	sw_worker_record_second(w);
-	sw_worker_tell_second(w);
+	if (!w->idle)
+		watch_second(w);
 	sw_worker_show_second(w);
 	r = sd_event_source_set_time_relative(s, USEC_PER_SEC);
 	return r < 0 ? r : sd_event_source_set_enabled(s, SD_EVENT_ONESHOT);
@@ -174,15 +192,15 @@ static int start_loop(struct sw_worker *w)
 		r = sd_event_add_time_relative(w->event, NULL, CLOCK_MONOTONIC, USEC_PER_SEC, 0,
 					       on_second, w);
 	if (r >= 0)
-		r = sw_worker_follow_start(w);
-	if (r >= 0)
 		r = sw_worker_show_start(w);
-	sw_worker_record_start(w);
 	unsetenv("WATCHDOG_PID");	/* it names the supervisor */
 	if (r >= 0)
 		r = sd_event_set_watchdog(w->event, true);
+	if (r < 0 || w->idle)
+		return r;
+	sw_worker_record_start(w);
 	open_feed(w);
-	return r;
+	return sw_worker_follow_start(w);
 }
 
 /* ---- From root to the loop ---- */
@@ -226,15 +244,11 @@ static int start_runner(struct sw_worker *w)
 	return r < 0 ? r : sw_runner_start(&w->run, &w->runner);
 }
 
-/* Everything that needs root. The runner first: it shall inherit nothing. */
-static int open_all(struct sw_worker *w)
+/* What is to be watched, as root. */
+static int open_watched(struct sw_worker *w)
 {
-	int r = sd_event_new(&w->event);
+	int r;
 
-	if (r >= 0)
-		r = start_runner(w);
-	if (r < 0)
-		return log_err(r, "cannot start the monitor");
 	w->control = sw_control_map(w->live.map_fd[SW_MAP_CONTROL]);
 	if (!w->control)
 		return log_err(-errno, "cannot map the control page");
@@ -246,10 +260,24 @@ static int open_all(struct sw_worker *w)
 	r = sw_worker_follow_open(w);
 	if (!r)
 		r = sw_worker_tell_open(w);
-	if (!r) {
+	if (!r)
 		sw_worker_record_open(w);
+	return r;
+}
+
+/* Everything that needs root. The runner first: it shall inherit nothing. */
+static int open_all(struct sw_worker *w)
+{
+	int r = sd_event_new(&w->event);
+
+	if (r >= 0)
+		r = start_runner(w);
+	if (r < 0)
+		return log_err(r, "cannot start the monitor");
+	if (!w->idle)
+		r = open_watched(w);
+	if (!r)
 		sw_worker_show_open(w);
-	}
 	return r;
 }
 
@@ -270,7 +298,20 @@ static void close_all(struct sw_worker *w)
 	if (w->control)
 		sw_control_unmap(w->control);
 	sw_live_close(&w->live);
+	free(w->control_pin);
 	sd_event_unref(w->event);
+}
+
+static void tell_ready(const struct sw_worker *w)
+{
+	if (w->idle) {
+		log_info("nothing is in force; waiting for 'smtpwall apply'");
+		sd_notify(0, "READY=1\nSTATUS=nothing is in force: waiting for smtpwall apply");
+		return;
+	}
+	log_info("watching generation %u, mode %s, as user %s", w->live.settings.generation,
+		 sw_mode_name((enum sw_mode)w->live.settings.mode), w->config->user);
+	sd_notifyf(0, "READY=1\nSTATUS=watching generation %u", w->live.settings.generation);
 }
 
 static int work(struct sw_worker *w)
@@ -289,10 +330,25 @@ static int work(struct sw_worker *w)
 	r = start_loop(w);
 	if (r < 0)
 		return log_err(r, "cannot start the monitor");
-	log_info("watching generation %u, mode %s, as user %s", w->live.settings.generation,
-		 sw_mode_name((enum sw_mode)w->live.settings.mode), w->config->user);
-	sd_notifyf(0, "READY=1\nSTATUS=watching generation %u", w->live.settings.generation);
+	tell_ready(w);
 	return sd_event_loop(w->event);
+}
+
+/* Nothing is in force: what is left of it, if anything, is not to be shown. */
+static int prepare_idle(struct sw_worker *w)
+{
+	struct sw_pins pins;
+	int r = sw_pins_open(w->config->o->target.pin_dir, false, &pins);
+
+	if (r < 0)
+		return log_err(r, "cannot look at %s", w->config->o->target.pin_dir);
+	if (asprintf(&w->control_pin, "%s/%s", pins.dir, sw_map_names[SW_MAP_CONTROL]) < 0) {
+		w->control_pin = NULL;
+		r = log_err(-ENOMEM, "cannot start the monitor");
+	}
+	sw_pins_close(&pins);
+	sw_live_close(&w->live);
+	return r;
 }
 
 int sw_monitor_work(const struct sw_monitor_config *c, const struct sw_policy *p, int orders)
@@ -304,11 +360,10 @@ int sw_monitor_work(const struct sw_monitor_config *c, const struct sw_policy *p
 	sw_live_init(&w.live);
 	if (sw_setup_live(c->o, &w.live) != SW_EXIT_GOOD)
 		return SW_EXIT_KERNEL;
-	if (!w.live.exists || w.live.map_fd[SW_MAP_CONTROL] < 0) {
-		sw_live_close(&w.live);
-		return SW_MONITOR_NOTHING;
-	}
-	r = work(&w);
+	w.idle = !w.live.exists || w.live.map_fd[SW_MAP_CONTROL] < 0;
+	r = w.idle ? prepare_idle(&w) : 0;
+	if (!r)
+		r = work(&w);
 	close_all(&w);
 	return r < 0 ? SW_EXIT_KERNEL : r;
 }

@@ -136,6 +136,9 @@ run inside systemctl reload smtpwall-monitor.service
 check "monitor, reload: applies" within 60 eval '[[ $(in_force) == "$((first + 4))" ]]'
 check "monitor, reload: the same process" is "$(main_pid)" "$pid"
 check "monitor, reload: watches the new one" within 60 log_has "watching generation $((first + 4))"
+status_text_is() { [[ $(prop smtpwall-monitor.service StatusText) == "$1" ]]; }
+check "monitor, reload: and says so" within 60 status_text_is "watching generation $((first + 4))"
+check "monitor, reload: is active again" is "$(prop smtpwall-monitor.service ActiveState)" active
 inside systemctl kill --signal=KILL --kill-whom=all smtpwall-monitor.service
 other_pid() { [[ $(main_pid) != @(0|"$pid") && $(prop smtpwall-monitor.service ActiveState) == active ]]; }
 check "monitor, killed: still denied" denied

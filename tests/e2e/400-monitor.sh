@@ -1,12 +1,12 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 # The daemon: waits for a policy, gives up its rights, keeps the policy up to date, and may die.
-# shellcheck disable=SC2016,SC2317 # eval, at_exit and inner shells expand later; check calls
+# shellcheck disable=SC2016,SC2034,SC2317 # eval, at_exit and inner shells expand later; check calls
 
 # shellcheck source=tests/e2e/lib.sh
 . "$(dirname "$0")/lib.sh"
 start
-need jq ip nsenter unshare
+need jq ip nsenter unshare perl
 
 ip netns add "swe2e$$" || skip_all "no network namespaces"
 at_exit 'ip netns del "swe2e$$"'
@@ -25,9 +25,18 @@ at_exit 'kill "$world"; wait "$world" 2>/dev/null'
 read -r -t 30 line <"$tmp/ready" || bail_out "no world of our own"
 [[ $line == ready ]] || bail_out "no /etc of our own"
 
+# What systemd would be told, a message a line, in $tmp/told.
+perl -MSocket -e 'socket(my $s, AF_UNIX, SOCK_DGRAM, 0); bind($s, pack_sockaddr_un($ARGV[0])) or die;
+	chmod 0777, $ARGV[0]; $| = 1; while (defined recv($s, my $m, 4096, 0)) { $m =~ s/\n/ /g; print "$m\n" }' \
+	"$tmp/notify" >"$tmp/told" &
+notified=$!
+at_exit 'kill "$notified"; wait "$notified" 2>/dev/null'
+status_text() { sed -n 's/.*STATUS=//p' "$tmp/told" | tail -n 1; }
+says() { [[ $(status_text) == "$1" ]]; }
+
 # $monitor is the daemon itself.
 start_monitor() {
-	nsenter --target "$world" --mount --net "$smtpwall" monitor --user nobody 2>"$tmp/log" &
+	NOTIFY_SOCKET=$tmp/notify nsenter --target "$world" --mount --net "$smtpwall" monitor --user nobody 2>"$tmp/log" &
 	monitor=$!
 }
 
@@ -75,11 +84,14 @@ mode = observe"
 kill -HUP "$monitor"
 check "SIGHUP: the configuration is applied" within 30 now_is .mode observe
 check "SIGHUP: it goes on watching" within 30 log_has "mode observe, as user nobody"
+check "SIGHUP: systemd is told which one" within 30 says "watching generation $(now .generation)"
 printf 'bad\n' >>"$tmp/smtpwall.conf"
 kill -HUP "$monitor"
 check "SIGHUP with an error: says where" within 30 log_has "smtpwall.conf:[0-9]*: "
 check "SIGHUP with an error: the policy stays" within 30 log_has "the policy that was in force stays"
 check "SIGHUP with an error: it still is" now_is .mode observe
+check "SIGHUP with an error: systemd is told the same as before" within 30 says \
+	"watching generation $(now .generation)"
 mkdir -m 700 "$tmp/text"
 config "[metrics]
 listen = 127.0.0.1:9825
@@ -118,6 +130,18 @@ start_monitor
 check "started again: watches" within 30 log_has "watching generation"
 run "$smtpwall" off
 check "off: waits again" within 30 log_has "waiting for 'smtpwall apply'"
+check "off: tells systemd" within 30 says "nothing is in force: waiting for smtpwall apply"
+check "off: metrics go on, and say so" within 30 scraped "smtpwall_in_force 0"
+check "off: of the monitor, too" scraped "smtpwall_monitor_"
+check "off: and of nothing else" eval '! scraped smtpwall_generation'
+check "off: the file says so" within 30 grep -q "smtpwall_in_force 0" "$tmp/text/smtpwall.prom"
+check "off: the worker has no right but reading files" is "$(field CapPrm)" 0000000000000004
+check "off: status says that the monitor runs" within 30 now_is .monitor.running true
+kill -HUP "$monitor"
+check "off, SIGHUP: applies" within 30 now_is .mode enforce
+check "off, SIGHUP: tells systemd" within 30 says "watching generation 1"
+run "$smtpwall" off
+check "off again: waits" within 30 says "nothing is in force: waiting for smtpwall apply"
 run "$smtpwall" apply
 check "apply: watches again" within 30 has_worker
 kill -TERM "$monitor"
