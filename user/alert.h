@@ -7,7 +7,8 @@
  * rules are local time. Only accounts that did something lately take memory beyond a copy of
  * their counters, and everything is bounded; what did not fit is counted.
  *
- * What happened before the first sample is nobody's alert: its counters are where counting begins.
+ * Counting begins with the first sample. What the hour and the day had before it, and what was told
+ * before, can be said afterwards: sw_alerts_seed(), sw_alerts_recall().
  */
 #ifndef SW_ALERT_H
 #define SW_ALERT_H
@@ -114,6 +115,35 @@ void sw_alerts_gauge(struct sw_alerts *a, const struct sw_alert_clock *now,
 
 /* Remembers who an account was when it was last seen: a bounded number of accounts. */
 void sw_alerts_event(struct sw_alerts *a, const struct sw_event_view *v);
+
+/* When the hour or day of local time that runs in the last sample began; 0: no rule is about one. */
+time_t sw_alerts_seed_since(const struct sw_alerts *a, enum sw_alert_period period);
+
+/*
+ * After the first sample: adds what was counted before it in the hour or day that runs, of an account
+ * (SW_SCOPE_ACCOUNT: also of what is no account's, which has no `uid` but the server's sum), or of a
+ * domain. sw_alerts_seeded() when that was all: what is reached by now, and was not told, is told with
+ * the next sample.
+ */
+struct sw_alerts_seed {
+	enum sw_alert_period period;
+	enum sw_alert_scope scope;	/* not SW_SCOPE_SERVER */
+	bool is_uid;
+	uint32_t uid;
+	const char *domain;		/* SW_SCOPE_DOMAIN */
+	const uint64_t *n;		/* _SW_N_MAX of them */
+};
+
+void sw_alerts_seed(struct sw_alerts *a, const struct sw_alerts_seed *seed);
+void sw_alerts_seeded(struct sw_alerts *a);
+
+/*
+ * What was told and may not be told again yet, as text to be kept; malloc'd, NULL without memory. And
+ * the way back, after the first sample: rules that are not there any more are left out, and nothing
+ * is held for longer than the rule itself would. 0, -EBADMSG, -ENOMEM.
+ */
+char *sw_alerts_remember(const struct sw_alerts *a);
+int sw_alerts_recall(struct sw_alerts *a, const char *text);
 
 /*
  * The averages an hour that factors multiply, about once an hour: begin, then each account, then

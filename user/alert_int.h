@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Inside of the alerts: windows (alert_window.c), tables (alert_table.c,
- * alert_subject.c), origins (alert_origin.c), who did it (alert_where.c), rules (alert_rule.c), sinks (alert_sink.c), text (alert_text.c,
- * alert_mail.c). Nothing else includes this. */
+ * alert_subject.c), origins (alert_origin.c), who did it (alert_where.c), rules (alert_rule.c), over a restart (alert_seed.c),
+ * sinks (alert_sink.c), text (alert_text.c, alert_mail.c). Nothing else includes this. */
 #ifndef SW_ALERT_INT_H
 #define SW_ALERT_INT_H
 
@@ -138,6 +138,7 @@ struct sw_alerts {
 
 	struct sw_moment now;
 	time_t started;		/* the first sample's time */
+	bool seeded;		/* calendar windows are whole */
 	bool primed, origins_primed, moved;
 	uint64_t last_ns;	/* of the last sample */
 	uint64_t full_ns;	/* of the last full pass */
@@ -166,6 +167,9 @@ struct sw_alerts {
 	time_t last_alert;
 };
 
+/* When the rule may fire again at the latest, in seconds: its own period is a cool-down too. */
+uint32_t sw_alerts_cooldown(const struct sw_alerts *a, const struct sw_alert_rule *r);
+
 /* The subject, made when it is not there; NULL: no room, which is counted. */
 struct sw_subject *sw_subject_get(struct sw_alerts *a, enum sw_alert_scope scope, uint32_t uid,
 				  const char *domain);
@@ -186,6 +190,9 @@ int sw_subjects_remap(struct sw_alerts *a, const struct sw_alert_config *c,
 /* Adds to every rule of `metric` and this subject, and fires those that are reached. */
 void sw_alerts_count(struct sw_alerts *a, enum sw_alert_scope scope, uint32_t uid,
 		     const char *domain, enum sw_alert_metric metric, int64_t n);
+
+/* The alert of a window that was reached, unless it was told. */
+void sw_alerts_judge_calendar(struct sw_alerts *a, struct sw_subject *s, size_t i);
 
 /* Those that had to wait. */
 void sw_alerts_fire_due(struct sw_alerts *a);

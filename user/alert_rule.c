@@ -47,7 +47,8 @@ static struct sw_alert *make_alert(const struct sw_alerts *a, const struct sw_su
 	/* One that had to wait may be below it by now. */
 	alert->count = w->count > 0 && (uint64_t)w->count > alert->threshold ? (uint64_t)w->count :
 									       alert->threshold;
-	if (a->started > alert->since)
+	if (a->started > alert->since &&
+	    !(a->seeded && (r->period == SW_PERIOD_HOUR || r->period == SW_PERIOD_DAY)))
 		alert->since = a->started;
 	alert->where.is_uid = s->scope != SW_SCOPE_SERVER;
 	alert->where.uid = s->uid;
@@ -61,15 +62,12 @@ static struct sw_alert *make_alert(const struct sw_alerts *a, const struct sw_su
 	return alert;
 }
 
-/* When the next one may come: a rule's own period is a cool-down too, or the same attempts would
- * be told twice. */
-static uint64_t cool_until(const struct sw_alerts *a, const struct sw_alert_rule *r)
+/* A rule's own period is a cool-down too, or the same attempts would be told twice. */
+uint32_t sw_alerts_cooldown(const struct sw_alerts *a, const struct sw_alert_rule *r)
 {
-	uint64_t s = r->period == SW_PERIOD_SLIDING || r->period == SW_PERIOD_FACTOR ? r->seconds : 0;
+	uint32_t s = r->period == SW_PERIOD_SLIDING || r->period == SW_PERIOD_FACTOR ? r->seconds : 0;
 
-	if (s < a->config.cooldown_s)
-		s = a->config.cooldown_s;
-	return a->now.mono_ns + s * NSEC_PER_SEC;
+	return s < a->config.cooldown_s ? a->config.cooldown_s : s;
 }
 
 static void fire(struct sw_alerts *a, struct sw_subject *s, size_t i)
@@ -84,7 +82,8 @@ static void fire(struct sw_alerts *a, struct sw_subject *s, size_t i)
 	}
 	a->n_due -= w->due;
 	w->due = false;
-	w->cool_until_ns = cool_until(a, &a->config.rules[i]);
+	w->cool_until_ns = a->now.mono_ns +
+			   sw_alerts_cooldown(a, &a->config.rules[i]) * NSEC_PER_SEC;
 	w->fired = a->config.rules[i].period == SW_PERIOD_SLIDING ||
 		   a->config.rules[i].period == SW_PERIOD_FACTOR ? 0 : w->index + 1;
 	a->fired[a->n_fired++] = alert;
@@ -116,6 +115,15 @@ static void judge(struct sw_alerts *a, struct sw_subject *s, size_t i)
 		fire(a, s, i);
 	else
 		a->suppressed++;
+}
+
+void sw_alerts_judge_calendar(struct sw_alerts *a, struct sw_subject *s, size_t i)
+{
+	const struct sw_alert_rule *r = &a->config.rules[i];
+	struct sw_window *w = &s->w[a->slot_of[i]];
+
+	if (!w->due && w->count > 0 && (uint64_t)w->count >= r->threshold && may_fire(a, r, w))
+		fire(a, s, i);
 }
 
 void sw_alerts_count(struct sw_alerts *a, enum sw_alert_scope scope, uint32_t uid,

@@ -86,6 +86,22 @@ int sw_history_trim(struct sw_history *h, time_t now);
 int sw_history_averages(struct sw_history *h, unsigned int days, time_t now,
 			int (*fn)(void *data, uint32_t uid, const double n[_SW_N_MAX]), void *data);
 
+/* A sum of sw_history_counted(). */
+struct sw_history_count {
+	uint32_t uid;
+	enum sw_row row;
+	bool is_origin;		/* by directory; else by account: an attempt is counted once in each */
+	const char *domain;	/* of an origin; NULL: not known. Good during the call. */
+	uint64_t n[_SW_N_MAX];
+};
+
+/*
+ * What the database has of the hours of local time that began from `since` to `until`, summed by
+ * account and domain: `fn` may be called several times for one of them. 0 or -errno.
+ */
+int sw_history_counted(struct sw_history *h, time_t since, time_t until,
+		       void (*fn)(void *data, const struct sw_history_count *c), void *data);
+
 /*
  * Puts windows and temporary denies that the database has back into a kernel that has none yet: its
  * maps were made anew. What has passed or run out meanwhile is left out. `l` needs the maps of

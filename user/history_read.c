@@ -297,3 +297,49 @@ int sw_history_averages(struct sw_history *h, unsigned int days, time_t now,
 	free(sums.slot);
 	return r ?: tell_averages(all, n, begin, end, fn, data);
 }
+
+/* ---- What was counted lately ---- */
+
+static void tell_count(sqlite3_stmt *st, void (*fn)(void *data, const struct sw_history_count *c),
+		       void *data)
+{
+	int64_t uid = sqlite3_column_int64(st, 0), row = sqlite3_column_int64(st, 1);
+	int part = sqlite3_column_int(st, 2);
+	_cleanup_free_ char *domain = NULL;
+	struct sw_history_count c = { .uid = (uint32_t)uid, .row = (enum sw_row)row };
+	int64_t n[_SW_N_MAX];
+
+	if (row < SW_ROW_UID || row > SW_ROW_MORE)
+		return;
+	if (sqlite3_column_bytes(st, 3) > 0)
+		domain = strndup(sqlite3_column_blob(st, 3), (size_t)sqlite3_column_bytes(st, 3));
+	sw_history_get_slots(st, 4, n);
+	for (int i = 0; i < _SW_N_MAX; i++)
+		c.n[i] = n[i] > 0 ? (uint64_t)n[i] : 0;
+	if (part != SW_PLACE_ORIGIN)
+		fn(data, &c);
+	c.is_origin = true;
+	c.domain = domain;
+	if (part != SW_PLACE_ACCOUNT)
+		fn(data, &c);
+}
+
+int sw_history_counted(struct sw_history *h, time_t since, time_t until,
+		       void (*fn)(void *data, const struct sw_history_count *c), void *data)
+{
+	sqlite3_stmt *st;
+	int r, rc;
+
+	st = sw_history_query(&h->d, "SELECT p.uid, p.row, p.part, t.value, %S FROM hour h"
+			      " JOIN place p ON p.id = h.place LEFT JOIN text t ON t.id = p.domain"
+			      " WHERE h.start >= ? AND h.start <= ?"
+			      " GROUP BY p.uid, p.row, p.part, p.domain", &r);
+	if (!st)
+		return r;
+	sqlite3_bind_int64(st, 1, since);
+	sqlite3_bind_int64(st, 2, until);
+	while ((rc = sqlite3_step(st)) == SQLITE_ROW)
+		tell_count(st, fn, data);
+	sqlite3_finalize(st);
+	return sw_history_errno(h->d.db, rc);
+}

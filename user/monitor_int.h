@@ -49,6 +49,7 @@ struct sw_worker {
 	uint64_t roll_at;		/* in seconds */
 	struct sw_alerts *alerts;	/* NULL: there are no rules */
 	struct sw_alert_kernel *alert_kernel;
+	uint64_t alerts_kept;		/* alerts up to which it is written what was told */
 	struct sw_journal *journal;	/* NULL: not wanted */
 };
 
@@ -85,6 +86,9 @@ void sw_worker_record_start(struct sw_worker *w);
 void sw_worker_record_event(struct sw_worker *w, const struct sw_event_view *v);
 void sw_worker_record_second(struct sw_worker *w);
 
+/* What was counted up to `s`, at once. 0 or -errno. */
+int sw_worker_record_stats(struct sw_worker *w, const struct sw_stats *s);
+
 /* Writes what is not written yet. */
 void sw_worker_record_close(struct sw_worker *w);
 
@@ -95,6 +99,9 @@ int sw_worker_tell_prepare(struct sw_worker *w);
 
 /* 0, or -errno after one error. */
 int sw_worker_tell_open(struct sw_worker *w);
+
+/* Begins to count, with what the history has of this hour and day; after sw_worker_record_start(). */
+void sw_worker_tell_start(struct sw_worker *w);
 void sw_worker_tell_event(struct sw_worker *w, const struct sw_event_view *v);
 void sw_worker_tell_second(struct sw_worker *w);
 void sw_worker_tell_answer(struct sw_worker *w, uint32_t id, int status);

@@ -55,6 +55,13 @@ void sw_worker_record_event(struct sw_worker *w, const struct sw_event_view *v)
 		(void)sw_history_event(w->history, v);
 }
 
+int sw_worker_record_stats(struct sw_worker *w, const struct sw_stats *s)
+{
+	int r = w->domains ? sw_domains_refresh(w->domains) : 0;
+
+	return r ?: sw_history_roll(w->history, &w->live, s, w->domains);
+}
+
 static int roll(struct sw_worker *w)
 {
 	struct sw_stats stats;
@@ -62,10 +69,7 @@ static int roll(struct sw_worker *w)
 
 	if (r < 0)
 		return r;
-	if (w->domains)
-		r = sw_domains_refresh(w->domains);
-	if (!r)
-		r = sw_history_roll(w->history, &w->live, &stats, w->domains);
+	r = sw_worker_record_stats(w, &stats);
 	sw_stats_free(&stats);
 	return r;
 }

@@ -11,8 +11,6 @@
 #include "util.h"
 
 #define FILE_NAME	"monitor.json"
-#define TEMP_NAME	".monitor.json"
-#define MAX_FILE	16384
 #define LATE_S		60
 
 /* The numbers, by name, in the order that they are written in. */
@@ -56,24 +54,57 @@ static struct json_object *to_json(const struct sw_monitor_state *s)
 	return o;
 }
 
-int sw_monitor_state_write(const char *state_dir, const struct sw_monitor_state *s)
+int sw_monitor_file_write(const char *state_dir, const char *name, const char *text)
 {
 	_cleanup_close_ int dir = open_dir(state_dir), fd = -1;
-	struct json_object *o;
-	const char *text;
-	size_t len;
-	int r = 0;
+	_cleanup_free_ char *temp = NULL;
+	size_t len = strlen(text);
 
 	if (dir < 0)
 		return dir;
-	fd = openat(dir, TEMP_NAME, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0640);
+	if (asprintf(&temp, ".%s", name) < 0) {
+		temp = NULL;
+		return -ENOMEM;
+	}
+	fd = openat(dir, temp, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0640);
 	if (fd < 0)
 		return -errno;
-	o = to_json(s);
-	text = json_object_to_json_string(o);
-	len = strlen(text);
-	if (write(fd, text, len) != (ssize_t)len || renameat(dir, TEMP_NAME, dir, FILE_NAME) < 0)
-		r = errno ? -errno : -EIO;
+	errno = 0;
+	if (write(fd, text, len) != (ssize_t)len || renameat(dir, temp, dir, name) < 0)
+		return errno ? -errno : -EIO;
+	return 0;
+}
+
+int sw_monitor_file_read(const char *state_dir, const char *name, char **ret)
+{
+	_cleanup_close_ int dir = open_dir(state_dir), fd = -1;
+	_cleanup_free_ char *text = NULL;
+	struct stat st;
+	ssize_t n;
+
+	if (dir < 0)
+		return dir;
+	fd = openat(dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return -errno;
+	if (!S_ISREG(st.st_mode) || st.st_size > SW_MONITOR_FILE_MAX)
+		return -EBADMSG;
+	text = malloc((size_t)st.st_size + 1);
+	if (!text)
+		return -ENOMEM;
+	n = read(fd, text, (size_t)st.st_size);
+	if (n < 0)
+		return -errno;
+	text[n] = '\0';
+	*ret = TAKE_PTR(text);
+	return 0;
+}
+
+int sw_monitor_state_write(const char *state_dir, const struct sw_monitor_state *s)
+{
+	struct json_object *o = to_json(s);
+	int r = sw_monitor_file_write(state_dir, FILE_NAME, json_object_to_json_string(o));
+
 	json_object_put(o);
 	return r;
 }
@@ -104,24 +135,13 @@ static void from_json(struct json_object *o, struct sw_monitor_state *s)
 
 int sw_monitor_state_read(const char *state_dir, struct sw_monitor_state *ret)
 {
-	_cleanup_close_ int dir = open_dir(state_dir), fd = -1;
+	_cleanup_free_ char *text = NULL;
 	struct sw_monitor_state s = {};
 	struct json_object *o;
-	char text[MAX_FILE];
-	struct stat st;
-	ssize_t n;
+	int r = sw_monitor_file_read(state_dir, FILE_NAME, &text);
 
-	if (dir < 0)
-		return dir;
-	fd = openat(dir, FILE_NAME, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-	if (fd < 0 || fstat(fd, &st) < 0)
-		return -errno;
-	if (!S_ISREG(st.st_mode))
-		return -EBADMSG;
-	n = read(fd, text, sizeof(text) - 1);
-	if (n < 0)
-		return -errno;
-	text[n] = '\0';
+	if (r < 0)
+		return r;
 	o = json_tokener_parse(text);
 	if (!json_object_is_type(o, json_type_object)) {
 		json_object_put(o);

@@ -18,6 +18,13 @@ struct sw_monitor_state {
 
 #define SW_MONITOR_STATE_EVERY	10	/* seconds between two writes */
 
+#define SW_MONITOR_FILE_MAX	(1 << 20)
+
+/* A file beside the history, the monitor user's: written in one step, and read as a whole (malloc'd,
+ * NUL behind it). 0; -ENOENT: there is none; -EBADMSG: it is no such file; other -errno. */
+int sw_monitor_file_write(const char *state_dir, const char *name, const char *text);
+int sw_monitor_file_read(const char *state_dir, const char *name, char **ret);
+
 /* In one step: a reader sees the old file or the new one. 0 or -errno. */
 int sw_monitor_state_write(const char *state_dir, const struct sw_monitor_state *s);
 

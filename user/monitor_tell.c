@@ -6,7 +6,9 @@
 
 #include "log.h"
 #include "monitor_int.h"
+#include "monitor_state.h"
 #include "queue.h"
+#include "stats.h"
 #include "util.h"
 
 #define COMMAND_S	60
@@ -14,6 +16,7 @@
 #define AVERAGE_DAYS	7
 #define QUEUE_S		60
 #define MAX_TEMPLATE	65536
+#define TOLD_FILE	"alerts.json"	/* beside the history */
 
 /* ---- What the engine of alerts wants ---- */
 
@@ -101,9 +104,79 @@ int sw_worker_tell_open(struct sw_worker *w)
 	r = sw_alert_kernel_new(&w->live, w->domains, &w->alert_kernel);
 	if (!r)
 		r = sw_alerts_new(w->policy, host, templ, &ops, &w->alerts);
-	if (!r)
-		r = sw_alert_kernel_sample(w->alert_kernel, w->alerts);	/* counting begins here */
 	return r < 0 ? log_err(r, "cannot watch for alerts") : 0;
+}
+
+/* ---- Over a restart ---- */
+
+struct seeding {
+	struct sw_worker *w;
+	enum sw_alert_period period;
+};
+
+static void seed(void *data, const struct sw_history_count *c)
+{
+	const struct seeding *x = data;
+	const struct sw_alerts_seed s = {
+		.period = x->period, .scope = c->is_origin ? SW_SCOPE_DOMAIN : SW_SCOPE_ACCOUNT,
+		.is_uid = c->row == SW_ROW_UID || c->row == SW_ROW_MORE, .uid = c->uid,
+		.domain = c->domain, .n = c->n,
+	};
+
+	if (!c->is_origin || (c->domain && s.is_uid))
+		sw_alerts_seed(x->w->alerts, &s);
+}
+
+/* The hour and the day that run did not begin with us. */
+static void seed_all(struct sw_worker *w)
+{
+	static const enum sw_alert_period periods[] = { SW_PERIOD_HOUR, SW_PERIOD_DAY };
+
+	for (size_t i = 0; i < ARRAY_SIZE(periods); i++) {
+		struct seeding x = { w, periods[i] };
+		time_t since = sw_alerts_seed_since(w->alerts, periods[i]);
+
+		if (since)
+			(void)sw_history_counted(w->history, since, time(NULL), seed, &x);
+	}
+	sw_alerts_seeded(w->alerts);
+}
+
+static void recall(struct sw_worker *w)
+{
+	_cleanup_free_ char *text = NULL;
+
+	if (sw_monitor_file_read(w->config->o->state_dir, TOLD_FILE, &text) == 0)
+		(void)sw_alerts_recall(w->alerts, text);
+}
+
+/* So that who dies now tells nobody twice. What waits for a digest or a sink is not told yet. */
+static void keep_told(struct sw_worker *w, const struct sw_alerts_state *s)
+{
+	_cleanup_free_ char *text = NULL;
+
+	if (s->alerts == w->alerts_kept || s->command.waiting || s->mail.waiting)
+		return;
+	text = sw_alerts_remember(w->alerts);
+	if (text && sw_monitor_file_write(w->config->o->state_dir, TOLD_FILE, text) == 0)
+		w->alerts_kept = s->alerts;
+}
+
+void sw_worker_tell_start(struct sw_worker *w)
+{
+	struct sw_stats stats;
+	bool known;
+
+	if (!w->alerts)
+		return;
+	known = w->history && sw_stats_read(&w->live, &stats) == 0;
+	(void)sw_alert_kernel_sample(w->alert_kernel, w->alerts);	/* counting begins here */
+	recall(w);
+	if (!known)
+		return;
+	if (sw_worker_record_stats(w, &stats) == 0)
+		seed_all(w);
+	sw_stats_free(&stats);
 }
 
 void sw_worker_tell_event(struct sw_worker *w, const struct sw_event_view *v)
@@ -159,6 +232,7 @@ void sw_worker_tell_second(struct sw_worker *w)
 	if (w->second % QUEUE_S == 1 && watches_queue(w))
 		look_at_queue(w);
 	sw_alerts_state(w->alerts, &s);
+	keep_told(w, &s);
 	w->health.alerts_sent = s.command.sent + s.mail.sent;
 	w->health.alerts_failed = s.command.failed + s.mail.failed;
 	w->health.alerts_held = s.suppressed;

@@ -199,6 +199,7 @@ static int start_loop(struct sw_worker *w)
 	if (r < 0 || w->idle)
 		return r;
 	sw_worker_record_start(w);
+	sw_worker_tell_start(w);
 	open_feed(w);
 	return sw_worker_follow_start(w);
 }

@@ -74,10 +74,11 @@ cooldown = 1h
 command = $tmp/hangs"
 run "$smtpwall" apply
 check "another configuration: read anew" within 30 log_has "watching generation 3"
+# The rule is the same, and has told whom it is about: others from here on.
 check "the same configuration: was not" lacks "$(<"$tmp/log")" "watching generation 2"
-try "$account" 5
+try 61015 5
 check "a command that hangs: was started" within 10 grep -q started "$tmp/told"
-try "$other" 5
+try 61016 5
 at=$(now .monitor.updated)
 check "a command that hangs: the monitor goes on" within 40 later_than "$at"
 
@@ -90,11 +91,57 @@ cooldown = 1h
 command = $tmp/fails"
 run "$smtpwall" apply
 within 30 log_has "watching generation 4"
-try "$account" 5
+try 61017 5
 check "a command that fails: status counts it" within 60 now_is '.monitor.alerts_failed > 0' true
 check "a command that fails: status says so" within 60 now_is '.monitor.error | contains("command failed")' true
 check "enforcement is healthy all the same" now_is .healthy true
 kill -TERM "$monitor"
 wait "$monitor"
 check "SIGTERM: exit status 0" is $? 0
+
+# ---- Over a restart ----
+
+# An hour may end in between: then more of them count in the next one, or there are two alerts.
+hour() { date +%H; }
+kill_monitor() {
+	kill -KILL "$monitor" "$(pgrep -P "$monitor" -u nobody)"
+	wait "$monitor" 2>/dev/null
+}
+: >"$tmp/told"
+config "[alerts]
+rule = denied 500/hour
+cooldown = 1h
+command = $tmp/sink"
+run "$smtpwall" apply
+start_monitor
+began=$(hour)
+try 61012 260
+try 61013 200
+kill_monitor
+try 61012 235
+start_monitor
+# 495 of this hour, if it is still the same.
+sleep 2
+check "restart: nobody is told too early" told 'length == 0'
+try 61012 5
+if [[ $(hour) == "$began" ]]; then
+	check "half before a kill, half after it: told" within 10 told 'any(.uid == 61012)'
+	check "restart: the count is that of the hour" told '.[0].count == 500'
+else
+	try 61012 495
+	check "half before a kill, half after it: told" within 10 told 'any(.uid == 61012)'
+fi
+check "restart: nobody else" told 'all(.uid == 61012)'
+began=$(hour)
+within 10 grep -q 61012 "$SMTPWALL_STATE_DIR/history/alerts.json"
+check "told: is written down" grep -q 61012 "$SMTPWALL_STATE_DIR/history/alerts.json"
+kill_monitor
+start_monitor
+try 61012 500
+try 61014 500
+check "another kill: others are told" within 10 told 'any(.uid == 61014)'
+[[ $(hour) != "$began" ]] ||
+	check "another kill: not the same again" told '[.[] | select(.uid == 61012)] | length == 1'
+kill -TERM "$monitor"
+wait "$monitor"
 done_testing

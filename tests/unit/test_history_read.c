@@ -436,6 +436,40 @@ static void test_averages(void **state)
 	sw_history_close(h);
 }
 
+struct counted {
+	uint64_t account[2], origin[2];	/* denied, of 1001 and 1002 */
+};
+
+static void add_counted(void *data, const struct sw_history_count *c)
+{
+	struct counted *t = data;
+
+	assert_in_range(c->uid, 1001, 1002);
+	(c->is_origin ? t->origin : t->account)[c->uid - 1001] += c->n[SW_N_DENIED];
+	assert_true(c->is_origin || !c->domain);
+}
+
+/* Of some hours: both views are whole, and what is before and after is left out. */
+static void test_counted(void **state)
+{
+	struct sw_history *h = open_history();
+	struct counted t = {};
+
+	(void)state;
+	for (int i = 0; i < 6; i++) {
+		m.now = T0 + i * HOUR;
+		attempt(&m, 1001, 0, SW_N_DENIED, 1 << 4 * i);
+		attempt(&m, 1001, 1, SW_N_DENIED, 1 << 4 * i);
+		attempt(&m, 1002, 0, SW_N_ALLOWED, 7);
+		assert_int_equal(roll(h, &m), 0);
+	}
+	assert_int_equal(sw_history_counted(h, T0 + 2 * HOUR, T0 + 4 * HOUR + 59, add_counted, &t), 0);
+	assert_int_equal(t.account[0], 0x22200);
+	assert_int_equal(t.origin[0], 0x22200);
+	assert_int_equal(t.account[1] + t.origin[1], 0);
+	sw_history_close(h);
+}
+
 /* ---- Forgetting ---- */
 
 static void test_trim(void **state)
@@ -621,7 +655,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(test_periods), T(test_not_written_yet), T(test_snapshot), T(test_names_of_the_time),
 		T(test_share_of_places), T(test_hostile_texts), T(test_details), T(test_timeline),
-		T(test_averages), T(test_trim), T(test_events), T(test_no_file), T(test_older_columns),
+		T(test_averages), T(test_counted), T(test_trim), T(test_events), T(test_no_file), T(test_older_columns),
 		T(test_nonsense),
 	};
 
