@@ -113,7 +113,7 @@ check-valgrind: all
 
 # libFuzzer for a bounded time on the committed corpora.
 FUZZ	:= $(patsubst tests/fuzz/fuzz_%.c,$(O)/fuzz_%,$(wildcard tests/fuzz/fuzz_*.c))
-FUZZ_SECONDS ?= 20
+FUZZ_SECONDS ?= 13
 
 FUZZ_FLAGS := -g -O1 -fsanitize=address,undefined -fno-sanitize-recover=all
 FUZZ_LIB := $(LIB_O:$(O)/%=$(O)/fuzz/%)

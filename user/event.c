@@ -29,12 +29,12 @@ bool sw_event_valid(const void *record, size_t len)
 static time_t wall_time(uint64_t mono_ns)
 {
 	struct timespec real, mono;
-	int64_t ns;
+	uint64_t ns;
 
 	clock_gettime(CLOCK_REALTIME, &real);
 	clock_gettime(CLOCK_MONOTONIC, &mono);
-	ns = (real.tv_sec - mono.tv_sec) * NSEC_PER_SEC + real.tv_nsec - mono.tv_nsec;
-	return (time_t)((ns + (int64_t)mono_ns) / NSEC_PER_SEC);
+	ns = (uint64_t)((real.tv_sec - mono.tv_sec) * NSEC_PER_SEC + real.tv_nsec - mono.tv_nsec);
+	return (time_t)((int64_t)(ns + mono_ns) / NSEC_PER_SEC);
 }
 
 #define DEST_LEN (INET6_ADDRSTRLEN + 10)

@@ -83,12 +83,12 @@ bool sw_feed_is_current(int dir_fd, const char *pin_dir)
 static time_t wall_time(uint64_t mono_ns)
 {
 	struct timespec real, mono;
-	int64_t ns;
+	uint64_t ns;
 
 	clock_gettime(CLOCK_REALTIME, &real);
 	clock_gettime(CLOCK_MONOTONIC, &mono);
-	ns = (real.tv_sec - mono.tv_sec) * NSEC_PER_SEC + real.tv_nsec - mono.tv_nsec;
-	return (time_t)((ns + (int64_t)mono_ns) / NSEC_PER_SEC);
+	ns = (uint64_t)((real.tv_sec - mono.tv_sec) * NSEC_PER_SEC + real.tv_nsec - mono.tv_nsec);
+	return (time_t)((int64_t)(ns + mono_ns) / NSEC_PER_SEC);
 }
 
 static char *read_cgroup(int map, uint64_t id)

@@ -56,6 +56,9 @@ static void test_view(void **state)
 	assert_int_equal(sw_event_view(&e, -1, NULL, &v), 0);
 	assert_string_equal(v.destination, "[::1]:25");
 	sw_event_view_free(&v);
+	e.time_ns = UINT64_MAX / 2;		/* no clock says that, and it is no overflow */
+	assert_int_equal(sw_event_view(&e, -1, NULL, &v), 0);
+	sw_event_view_free(&v);
 }
 
 /* Time has gone by since the event, and the clock that it was stamped with is not the wall's. */
