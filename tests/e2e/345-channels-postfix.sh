@@ -18,4 +18,5 @@ mail_lab
 
 mta=postfix owner=postfix script=/etc/init.d/postfix
 three_ways
+stop_server "$script"
 done_testing

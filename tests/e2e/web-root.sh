@@ -7,9 +7,9 @@
 
 flood=100000	# attempts of the worst site; the others make ten each
 
-# web_lab: two listeners on port 25 in another network, a port for a web server, room for sites.
+# web_lab: two listeners on port 25 in another network, and web_places.
 web_lab() {
-	local net place
+	local net
 	net=2001:db8:25:$(printf '%x' $(($$ % 65536)))
 	lab
 	hosts=("$server")
@@ -21,6 +21,14 @@ web_lab() {
 		check "a listener on IPv6" within 60 grep -q listening "$tmp/smtpd6"
 		hosts+=("[$net::25]")
 	fi
+	web_places
+	# What a server left running.
+	at_exit 'end_processes'
+}
+
+# web_places: a port for a web server, room for sites.
+web_places() {
+	local place
 	port=$((20000 + $$ % 10000))
 	until [[ -z $(ss -Hltn "sport = :$port") ]]; do
 		((++port))
@@ -30,8 +38,6 @@ web_lab() {
 		mkdir -p "$place" && mount -t tmpfs -o mode=755 tmpfs "$place" || exit 99
 	done
 	php=$(find /etc/php -mindepth 1 -maxdepth 1 -name '[0-9]*' -printf '%f\n' | sort -V | tail -n 1)
-	# What a server left running.
-	at_exit 'end_processes'
 }
 
 # customer LOGIN UID: an account with a home.
