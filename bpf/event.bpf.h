@@ -72,6 +72,22 @@ static __always_inline void sw_unpack(struct sw_event *e, __u64 found)
 	e->verdict = found & 7;
 }
 
+/* Every byte is written, padding too: the ring still holds older records. The destination is left
+ * to the caller. */
+static __always_inline void sw_fill_event(struct sw_event *e, __u64 found)
+{
+	struct task_struct *task = sw_current();
+
+	e->time_ns = bpf_ktime_get_ns();
+	e->generation = sw_settings.generation;
+	sw_unpack(e, found);
+	e->pad = 0;
+	sw_event_caller(e, task);
+	e->where.pad = 0;
+	sw_read_caller(task, &e->where);
+}
+
+#ifndef SW_TRACING
 /* Global, with scalars only (all that 5.10 takes): the verifier then looks at the path walk
  * once, not once for each way that leads here. */
 int sw_send_event(struct bpf_sock_addr *ctx, __u64 found, __u64 addr_high, __u64 addr_low);
@@ -79,23 +95,15 @@ __noinline int sw_send_event(struct bpf_sock_addr *ctx, __u64 found, __u64 addr_
 			     __u64 addr_low)
 {
 	struct sw_event *e = bpf_ringbuf_reserve(&sw_events, sizeof(*e), 0);
-	struct task_struct *task = sw_current();
 
 	if (!e) {
 		sw_bump(SW_CTR_EVENTS_LOST);
 		return 0;
 	}
-	/* Every byte is written, padding too: the ring still holds older records. */
-	e->time_ns = bpf_ktime_get_ns();
 	e->netns_cookie = bpf_get_netns_cookie(ctx);
-	e->generation = sw_settings.generation;
-	sw_unpack(e, found);
-	e->pad = 0;
 	__builtin_memcpy(e->daddr, &addr_high, 8);
 	__builtin_memcpy(e->daddr + 8, &addr_low, 8);
-	sw_event_caller(e, task);
-	e->where.pad = 0;
-	sw_read_where(task, &e->where);
+	sw_fill_event(e, found);
 	bpf_ringbuf_submit(e, 0);
 	sw_bump(SW_CTR_EVENTS_SENT);
 	return 0;
@@ -109,5 +117,25 @@ static __always_inline void sw_report(struct bpf_sock_addr *ctx, const struct sw
 	__builtin_memcpy(half, f->addr, sizeof(half));
 	sw_send_event(ctx, sw_pack(d, f->port, family), half[0], half[1]);
 }
+#else
+/* An execution has neither socket nor destination. */
+int sw_send_exec(__u64 found);
+__noinline int sw_send_exec(__u64 found)
+{
+	struct sw_event *e = bpf_ringbuf_reserve(&sw_events, sizeof(*e), 0);
+
+	if (!e) {
+		sw_bump(SW_CTR_EVENTS_LOST);
+		return 0;
+	}
+	e->netns_cookie = 0;
+	__builtin_memset(e->daddr, 0, sizeof(e->daddr));
+	sw_fill_event(e, found);
+	e->family = 0;
+	bpf_ringbuf_submit(e, 0);
+	sw_bump(SW_CTR_EVENTS_SENT);
+	return 0;
+}
+#endif
 
 #endif

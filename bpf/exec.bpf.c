@@ -12,22 +12,18 @@ static __always_inline void sw_read_caller(struct task_struct *task, struct sw_w
 	sw_read_sender(sw_parent_of(task), w);
 }
 
-/* What the kernel cannot refuse here uses up the limits all the same: connects of the same account
- * are limited by what is left. */
-static __always_inline void sw_use_up(struct task_struct *task, struct sw_decision *d)
+/* What refuse.bpf.c found about this execution, once. */
+static __always_inline enum sw_found sw_take_found(__u64 self)
 {
-	struct sw_env env = { .task = task };
-	const struct cred *cred = NULL;
-	struct sw_ids ids = {};
+	enum sw_found found = SW_FOUND_NOTHING;
+	__u64 key = sw_found_key(self);
+	__u32 *kept = bpf_map_lookup_elem(&sw_chains, &key);
 
-	sw_read(cred, task, cred);
-	sw_read_or(ids.egid, cred, gid.val, SW_NOBODY);
-	ids.euid = ids.ruid = ids.real_ruid = d->charge.uid;
-	d->channel = SW_CHANNEL_SENDMAIL;
-	if (!sw_is_limited_channel(&env, &sw_settings, &ids, d))
-		return;
-	d->reason = SW_BY_SENDMAIL;
-	sw_within_limits(&env, &sw_settings, &ids, d);
+	if (kept) {
+		found = *kept;
+		bpf_map_delete_elem(&sw_chains, &key);
+	}
+	return found;
 }
 
 static __noinline int sw_mailed(__u32 flags)
@@ -37,6 +33,7 @@ static __noinline int sw_mailed(__u32 flags)
 	__u64 now = sw_coarse_now(), self;
 	struct sw_origin_key origin;
 	struct sw_uid_stats *account;
+	enum sw_found found;
 	__u32 one = 1;
 
 	if (!sw_is_our_turn() || !sw_in_scope())
@@ -52,9 +49,13 @@ static __noinline int sw_mailed(__u32 flags)
 		return 0;
 	if (account)
 		account->last_exec = self;
-	if (sw_settings.limit_sendmail)
-		sw_use_up(task, &d);
-	sw_count(task, NULL, &d, &origin, now);
+	/* What could not be refused uses up the limits all the same: connects of the same account
+	 * are limited by what is left. */
+	found = sw_take_found(self);
+	if (found == SW_FOUND_NOTHING && sw_settings.limit_sendmail)
+		sw_keeps_within(task, &d);
+	if (found != SW_FOUND_COUNTED)
+		sw_count(task, NULL, &d, &origin, now);
 	if (flags & SW_MAILER_CHAIN)
 		bpf_map_update_elem(&sw_chains, &self, &one, BPF_ANY);
 	return 0;

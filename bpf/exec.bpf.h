@@ -124,6 +124,37 @@ static __always_inline bool sw_is_chained(struct task_struct *task, bool forget)
 	return false;
 }
 
+/* Whether an execution keeps within the limits, of which it uses up one each. Where the table of
+ * limits has no row left it does not, like a connect: else whoever fills the table has no limit. */
+static __always_inline bool sw_keeps_within(struct task_struct *task, struct sw_decision *d)
+{
+	struct sw_env env = { .task = task };
+	const struct cred *cred = NULL;
+	struct sw_ids ids = {};
+
+	sw_read(cred, task, cred);
+	sw_read_or(ids.egid, cred, gid.val, SW_NOBODY);
+	ids.euid = ids.ruid = ids.real_ruid = d->charge.uid;
+	d->channel = SW_CHANNEL_SENDMAIL;
+	if (!sw_is_limited_channel(&env, &sw_settings, &ids, d))
+		return true;
+	d->reason = SW_BY_SENDMAIL;
+	return sw_within_limits(&env, &sw_settings, &ids, d);
+}
+
+/* What was found before the program ran, kept in sw_chains until it does, under a number that is no
+ * process's. */
+enum sw_found {
+	SW_FOUND_NOTHING,	/* there was no look, or the limits do not care */
+	SW_FOUND_PAID,		/* it has used up its share of the limits */
+	SW_FOUND_COUNTED,	/* and was counted, as one that mode observe lets through */
+};
+
+static __always_inline __u64 sw_found_key(__u64 process_id)
+{
+	return ~process_id;
+}
+
 /* Old and new programs run side by side for a moment during an apply: this word says whose turn it
  * is. */
 static __always_inline bool sw_is_our_turn(void)
@@ -132,6 +163,16 @@ static __always_inline bool sw_is_our_turn(void)
 	struct sw_control *c = bpf_map_lookup_elem(&sw_control, &zero);
 
 	return c && c->exec_generation == sw_settings.generation;
+}
+
+/* The same before the program runs. The kernel asks the newer program first: were it to wait for its
+ * turn and the older one to have lost it, nobody would look. */
+static __always_inline bool sw_is_our_turn_or_was(void)
+{
+	__u32 zero = 0;
+	struct sw_control *c = bpf_map_lookup_elem(&sw_control, &zero);
+
+	return c && (__s32)(c->exec_generation - sw_settings.generation) >= 0;
 }
 
 static __always_inline bool sw_in_scope(void)
@@ -144,30 +185,42 @@ static __always_inline bool sw_has_bit(const __u64 filter[SW_MAILER_WORDS], __u3
 	return filter[bit / 64 & (SW_MAILER_WORDS - 1)] & 1ULL << (bit & 63);
 }
 
-/* Flags of the mailer that is started, or 0. Nearly every execution is none: a page that is loaded
- * says so, for a lookup takes several times as long here, where all caches are cold. */
-static __always_inline __u32 sw_find_mailer(struct linux_binprm *bprm)
+/* Nearly every execution is none of a mailer: a page that is loaded says so, for a lookup takes
+ * several times as long here, where all caches are cold. */
+static __always_inline __u32 sw_find_file(struct sw_control *c, struct linux_binprm *bprm)
 {
 	struct sw_mailer_key key = { .ino = bprm->file->f_inode->i_ino };
-	struct sw_mailer_name name = {};
-	__u32 zero = 0, *flags = NULL;
-	struct sw_control *c = bpf_map_lookup_elem(&sw_control, &zero);
+	__u32 *flags = NULL;
 
-	if (!c)
-		return 0;
 	key.dev = bprm->file->f_inode->i_sb->s_dev;
 	if (sw_has_bit(c->mailer_filter, sw_mailer_bit(key.ino, key.dev)))
 		flags = bpf_map_lookup_elem(&sw_mailers, &key);
-	if (flags)
-		return *flags;
-	/* Of a script the file is its interpreter. */
-	if (bprm->interp == bprm->filename)
-		return 0;
+	return flags ? *flags : 0;
+}
+
+static __always_inline __u32 sw_find_name(struct sw_control *c, struct linux_binprm *bprm)
+{
+	struct sw_mailer_name name = {};
+	__u32 *flags;
+
 	if (bpf_probe_read_kernel_str(name.path, sizeof(name.path), bprm->filename) < 0 ||
 	    !sw_has_bit(c->name_filter, sw_mailer_name_bit(&name)))
 		return 0;
 	flags = bpf_map_lookup_elem(&sw_mailer_names, &name);
 	return flags ? *flags : 0;
+}
+
+/* Flags of the mailer that was started, or 0. */
+static __always_inline __u32 sw_find_mailer(struct linux_binprm *bprm)
+{
+	__u32 zero = 0, flags;
+	struct sw_control *c = bpf_map_lookup_elem(&sw_control, &zero);
+
+	if (!c)
+		return 0;
+	flags = sw_find_file(c, bprm);
+	/* Of a script the file is its interpreter. */
+	return flags || bprm->interp == bprm->filename ? flags : sw_find_name(c, bprm);
 }
 
 static __always_inline bool sw_is_shell(const char *c)

@@ -28,7 +28,7 @@ static __always_inline __u32 sw_local_hour(void)
  * One more in the hour it is now. Hours that went by without an attempt are emptied on the way; a
  * clock that is set back counts where it stood. Global, with scalars only: verified once.
  */
-#ifndef SW_TRACING
+#if !defined(SW_TRACING) || defined(SW_LSM)
 int sw_count_hour(__u32 uid);
 __noinline int sw_count_hour(__u32 uid)
 {

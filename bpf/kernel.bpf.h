@@ -96,6 +96,7 @@ struct linux_binprm {
 	struct file *file;	/* of a script: its interpreter */
 	const char *filename;	/* as the caller named it */
 	const char *interp;	/* another string than filename for scripts only */
+	char buf[2];		/* how the file begins */
 };
 
 struct mm_struct {

@@ -68,31 +68,4 @@ SW_INLINE bool sw_env_denied_now(struct sw_env *env, __u32 uid)
 	return d && bpf_ktime_get_ns() < d->until_ns;
 }
 
-/* Who exceeded a limit is denied for a time. First the row, then the word that says there is one. */
-static __always_inline void sw_deny_for_a_time(__u32 uid)
-{
-	__u32 zero = 0;
-	__u64 now = bpf_ktime_get_ns();
-	struct sw_control *c = bpf_map_lookup_elem(&sw_control, &zero);
-	struct sw_denied d = {
-		.since_ns = now,
-		.until_ns = now + sw_settings.deny_for_s * SW_NSEC_PER_SEC,
-		.by = SW_DENIED_BY_LIMIT,
-	};
-
-	if (bpf_map_update_elem(&sw_denied, &uid, &d, BPF_ANY))
-		sw_bump(SW_CTR_DENIED_FULL);
-	else if (c)
-		__sync_fetch_and_add(&c->denies, 1);
-}
-
-/* An exempt mail server that has a limit of its own is limited, never denied for a time. */
-static __always_inline void sw_after_limit(const struct sw_decision *d)
-{
-	if (!sw_settings.deny_for_s || d->exempt || d->verdict != SW_LIMITED)
-		return;
-	if (d->reason == SW_BY_ACCOUNT_LIMIT || d->reason == SW_BY_RULE_LIMIT)
-		sw_deny_for_a_time(d->charge.uid);
-}
-
 #endif

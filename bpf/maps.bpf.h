@@ -159,8 +159,8 @@ struct {
 	__type(value, __u32);
 } sw_mailer_names SEC(".maps");
 
-/* Processes that were counted and may start another mailer for the same mail. Who does not is
- * pushed out in time. */
+/* Processes that were counted and may start another mailer for the same mail, and what was found
+ * about executions that are under way: see exec.bpf.h. Who does neither is pushed out in time. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, 1024);

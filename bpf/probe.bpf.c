@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Tiny programs that tell what this kernel takes. Never pinned; gone with the process. */
 #include "kernel.bpf.h"
+#include "smtpwall_abi.h"
 
 struct {
 	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
@@ -51,6 +52,25 @@ SEC("tp_btf/sched_process_exec")
 int sw_try_exec(__u64 *ctx)
 {
 	return 0;
+}
+
+/* What bpf/refuse.bpf.c needs. It refuses one file, which user space made for this. */
+const volatile struct sw_mailer_key sw_try_file SEC(".rodata.try") = {};
+
+SEC("lsm/bprm_check_security")
+int sw_try_refuse(__u64 *ctx)
+{
+	struct linux_binprm *bprm = (struct linux_binprm *)ctx[0];
+	__u32 zero = 0;
+	struct sw_try_lock *l = bpf_map_lookup_elem(&sw_try_locks, &zero);
+
+	if (!l || bprm->file->f_inode->i_ino != sw_try_file.ino ||
+	    bprm->file->f_inode->i_sb->s_dev != sw_try_file.dev)
+		return 0;
+	bpf_spin_lock(&l->lock);
+	l->n++;
+	bpf_spin_unlock(&l->lock);
+	return -1;
 }
 
 char _license[] SEC("license") = "GPL";

@@ -11,8 +11,9 @@
 #include "identity.bpf.h"
 #include "window.bpf.h"
 
-/* Linux 5.10 has no locks for tracing programs: there executions are counted and use up no limit. */
-#ifdef SW_TRACING
+/* Linux 5.10 has no locks for tracing programs: there executions are counted and use up no limit.
+ * LSM programs are only used where they have them. */
+#if defined(SW_TRACING) && !defined(SW_LSM)
 #define SW_NO_LOCKS	(!sw_settings.limit_sendmail)
 #else
 #define SW_NO_LOCKS	false
@@ -112,6 +113,33 @@ SW_INLINE bool sw_env_take(struct sw_env *env, enum sw_at at, __u32 channel, __u
 SW_INLINE void sw_env_give_back(struct sw_env *env, enum sw_at at, __u32 channel, __u64 id)
 {
 	sw_give_back(sw_window(sw_at_kind(at), channel), id, env->counted[at]);
+}
+
+/* Who exceeded a limit is denied for a time. First the row, then the word that says there is one. */
+static __always_inline void sw_deny_for_a_time(__u32 uid)
+{
+	__u32 zero = 0;
+	__u64 now = bpf_ktime_get_ns();
+	struct sw_control *c = bpf_map_lookup_elem(&sw_control, &zero);
+	struct sw_denied d = {
+		.since_ns = now,
+		.until_ns = now + sw_settings.deny_for_s * SW_NSEC_PER_SEC,
+		.by = SW_DENIED_BY_LIMIT,
+	};
+
+	if (bpf_map_update_elem(&sw_denied, &uid, &d, BPF_ANY))
+		sw_bump(SW_CTR_DENIED_FULL);
+	else if (c)
+		__sync_fetch_and_add(&c->denies, 1);
+}
+
+/* An exempt mail server that has a limit of its own is limited, never denied for a time. */
+static __always_inline void sw_after_limit(const struct sw_decision *d)
+{
+	if (!sw_settings.deny_for_s || d->exempt || d->verdict != SW_LIMITED)
+		return;
+	if (d->reason == SW_BY_ACCOUNT_LIMIT || d->reason == SW_BY_RULE_LIMIT)
+		sw_deny_for_a_time(d->charge.uid);
 }
 
 #endif

@@ -532,7 +532,8 @@ struct sw_settings {
 	__u8  outcomes;		/* what becomes of SMTP connections is watched */
 	__u8  limit_channels;	/* that have limits: 1 << enum sw_channel; direct need not be there */
 	__u8  limit_sendmail;	/* executions use up limits: the kernel has what that takes */
-	__u8  pad[3];
+	__u8  refuse_sendmail;	/* and are refused beyond them: the kernel runs LSM programs */
+	__u8  pad[2];
 };
 SW_ABI_SIZE(struct sw_settings, 224);
 
@@ -556,7 +557,7 @@ struct sw_event {
 	__u32 charged_uid;
 	__u8  daddr[16];	/* IPv4 as v4-mapped */
 	__u16 dport;		/* host order */
-	__u8  family;		/* 4 or 6: the hook that saw it */
+	__u8  family;		/* 4 or 6: the hook that saw it; 0: an execution */
 	__u8  verdict;		/* enum sw_verdict */
 	__u8  reason;		/* enum sw_reason */
 	__u8  charged_row;	/* enum sw_row */

@@ -270,12 +270,16 @@ int sw_apply_switch(struct sw_session *s)
  * exempt identities too. */
 static int remove_hook(struct sw_session *s, enum sw_hook hook)
 {
-	const struct sw_live_link *k = &s->live.link[hook];
+	struct sw_live_link *k = &s->live.link[hook];
 
 	if (sw_hook_wanted(&s->settings, hook))
 		return 0;
 	if (k->ours && k->attached && !sw_hooks[hook].tracepoint)
 		bpf_link_detach(k->fd);
+	if (sw_hooks[hook].tracepoint) {	/* detached with its last descriptor and pin */
+		sw_closep(&k->fd);
+		k->fd = -1;
+	}
 	return sw_pins_remove(s->pins.dir, sw_hooks[hook].pin);
 }
 

@@ -8,6 +8,7 @@
 
 #include "commands.h"
 #include "out.h"
+#include "rows.h"
 #include "status.h"
 
 static const char usage[] =
@@ -141,6 +142,8 @@ static struct json_object *limits(const struct sw_status *s)
 	json_object_object_add(o, "server", quotas(&s->live.settings.server_quota, s->server));
 	add_count(o, "accounts", s->n_limits);
 	add_count(o, "deny_for", s->live.settings.deny_for_s);
+	json_object_object_add(o, "sendmail_refused",
+			       json_object_new_boolean(s->live.settings.refuse_sendmail));
 	return o;
 }
 
@@ -279,6 +282,9 @@ static void show_limits(const struct sw_status *s)
 		printf("; used this hour %u, today %u\n", s->server[i].hour_used,
 		       s->server[i].day_used);
 	}
+	if (sw_limits_sendmail(set) && !set->refuse_sendmail)
+		printf("limit       of sendmail: counted only; this kernel cannot refuse what is beyond it "
+		       "(sendmail_refusal)\n");
 	if (s->n_limits)
 		printf("limit       %zu accounts and groups have one of their own\n", s->n_limits);
 	for (size_t i = 0; i < s->n_denied; i++) {

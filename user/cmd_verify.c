@@ -5,6 +5,7 @@
 #include "health.h"
 #include "log.h"
 #include "options.h"
+#include "refusal.h"
 #include "setup.h"
 
 static const char usage[] =
@@ -21,6 +22,9 @@ static int verify(const struct sw_options *o, const struct sw_live *live)
 	sw_health_check(&o->target, live, &h);
 	if (!h.problems.n)
 		sw_health_canary(live, h.cgroup_fd, &h.problems);
+	if (live->settings.refuse_sendmail && !sw_refusal_works())
+		sw_texts_add(&h.problems, "the kernel does not do what LSM programs say any more: executions "
+			     "of sendmail beyond a limit are not refused");
 	for (size_t i = 0; i < h.problems.n; i++)
 		r = log_err(SW_EXIT_BAD, "%s", h.problems.item[i]);
 	if (!r && live->settings.mode == SW_MODE_OBSERVE)

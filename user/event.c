@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include <arpa/inet.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <string.h>
@@ -8,6 +7,7 @@
 #include "container.h"
 #include "decide.h"
 #include "event.h"
+#include "feed.h"
 #include "out.h"
 #include "policy.h"
 #include "stats.h"
@@ -37,22 +37,6 @@ static time_t wall_time(uint64_t mono_ns)
 	return (time_t)((int64_t)(ns + mono_ns) / NSEC_PER_SEC);
 }
 
-#define DEST_LEN (INET6_ADDRSTRLEN + 10)
-
-static void destination(const struct sw_event *e, char buf[DEST_LEN])
-{
-	static const __u8 mapped[12] = { [10] = 0xff, [11] = 0xff };
-	char addr[INET6_ADDRSTRLEN];
-
-	if (!memcmp(e->daddr, mapped, sizeof(mapped))) {
-		inet_ntop(AF_INET, e->daddr + 12, addr, sizeof(addr));
-		snprintf(buf, DEST_LEN, "%s:%u", addr, e->dport);
-	} else {
-		inet_ntop(AF_INET6, e->daddr, addr, sizeof(addr));
-		snprintf(buf, DEST_LEN, "[%s]:%u", addr, e->dport);
-	}
-}
-
 static void account(const struct sw_event *e, char *buf, size_t len)
 {
 	const struct passwd *pw;
@@ -77,7 +61,7 @@ char *sw_event_line(const struct sw_event *e, const char *cgroup, bool utf8)
 	_cleanup_free_ char *script = sw_script(e->where.argv, e->where.argv_len, e->where.comm);
 	_cleanup_free_ char *shown = script ? sw_escape(script, utf8) : NULL;
 	_cleanup_free_ char *path = sw_escape(e->where.path + e->where.path_off, utf8);
-	char dest[DEST_LEN], who[80], when[16], runs_in[SW_CONTAINER_LEN];
+	char address[SW_ADDRESS_LEN], dest[SW_DESTINATION_LEN], who[80], when[16], runs_in[SW_CONTAINER_LEN];
 	_cleanup_free_ char *place = NULL;
 	time_t t = wall_time(e->time_ns);
 	struct tm tm;
@@ -91,7 +75,7 @@ char *sw_event_line(const struct sw_event *e, const char *cgroup, bool utf8)
 	}
 	localtime_r(&t, &tm);
 	strftime(when, sizeof(when), "%H:%M:%S", &tm);
-	destination(e, dest);
+	sw_event_destination(e, address, dest);
 	account(e, who, sizeof(who));
 	if (asprintf(&line, "%s %s %s to %s in %s%s by %s, pid %u%s%s: %s", when, words[e->verdict], who,
 		     dest, e->where.flags & SW_PATH_CUT ? "..." : "", path, shown, e->tgid,

@@ -68,8 +68,10 @@ static void fill_line(const struct sw_event_view *v, struct line *l)
 		set_number(l, F_LOGINUID, e->loginuid);
 	set_number(l, F_PID, e->tgid);
 	set_number(l, F_PPID, e->ppid);
-	set_number(l, F_PORT, e->dport);
-	set_number(l, F_FAMILY, e->family);
+	if (e->channel != SW_CHANNEL_SENDMAIL) {
+		set_number(l, F_PORT, e->dport);
+		set_number(l, F_FAMILY, e->family);
+	}
 	l->text[F_USER] = v->no_uid ? "(kernel)" : v->site.user;
 	l->text[F_COMM] = v->comm;
 	l->text[F_PARENT] = v->parent;

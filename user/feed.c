@@ -14,6 +14,7 @@
 #include "feed.h"
 #include "out.h"
 #include "pins.h"
+#include "policy.h"
 #include "util.h"
 
 #define NSEC_PER_SEC 1000000000LL
@@ -100,6 +101,18 @@ static char *read_cgroup(int map, uint64_t id)
 	return sw_cgroup_path(&names);
 }
 
+void sw_event_destination(const struct sw_event *e, char address[SW_ADDRESS_LEN],
+			  char destination[SW_DESTINATION_LEN])
+{
+	if (e->channel == SW_CHANNEL_SENDMAIL) {
+		snprintf(address, SW_ADDRESS_LEN, "%s", sw_channel_name(SW_CHANNEL_SENDMAIL));
+		snprintf(destination, SW_DESTINATION_LEN, "%s", address);
+		return;
+	}
+	sw_address_format(e->daddr, address);
+	sw_destination_format(e->daddr, e->dport, destination);
+}
+
 int sw_event_view(const struct sw_event *e, int cgroups, struct sw_domains *d,
 		  struct sw_event_view *ret)
 {
@@ -111,8 +124,7 @@ int sw_event_view(const struct sw_event *e, int cgroups, struct sw_domains *d,
 	int r;
 
 	v.no_uid = e->charged_row == SW_ROW_KERNEL || e->charged_row == SW_ROW_OVERFLOW;
-	sw_address_format(e->daddr, v.address);
-	sw_destination_format(e->daddr, e->dport, v.destination);
+	sw_event_destination(e, v.address, v.destination);
 	memcpy(v.comm, e->where.comm, SW_COMM_LEN);
 	memcpy(v.parent, e->parent_comm, SW_COMM_LEN);
 	r = sw_stat_set_where(&e->where, &v.where);

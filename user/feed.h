@@ -52,6 +52,10 @@ struct sw_event_view {
 	struct sw_report_site site;	/* texts belong to the domains */
 };
 
+/* Where it went: its address, and that with the port; of an execution "sendmail" both. */
+void sw_event_destination(const struct sw_event *e, char address[SW_ADDRESS_LEN],
+			  char destination[SW_DESTINATION_LEN]);
+
 /* `e` has to be valid; `cgroups` is the map that names them, -1: none; `d` may be NULL. 0 or
  * -ENOMEM; free `ret` with sw_event_view_free(). */
 int sw_event_view(const struct sw_event *e, int cgroups, struct sw_domains *d,

@@ -10,6 +10,7 @@
 
 #include "decide.h"
 #include "history_read.h"
+#include "policy.h"
 #include "util.h"
 
 #define BATCH		64
@@ -95,6 +96,10 @@ static bool get_address(sqlite3_stmt *st, struct sw_event *e)
 	struct in_addr v4;
 
 	get_bytes(st, C_ADDRESS, text, sizeof(text) - 1);
+	if (!strcmp(text, sw_channel_name(SW_CHANNEL_SENDMAIL))) {
+		e->channel = SW_CHANNEL_SENDMAIL;
+		return true;
+	}
 	if (inet_pton(AF_INET6, text, e->daddr) == 1)
 		return true;
 	if (inet_pton(AF_INET, text, &v4) != 1)
@@ -186,8 +191,7 @@ static int get_event(sqlite3_stmt *st, struct kept *k)
 		return 0;
 	v->time = (time_t)sqlite3_column_int64(st, C_TIME);
 	v->no_uid = k->e.charged_row == SW_ROW_KERNEL || k->e.charged_row == SW_ROW_OVERFLOW;
-	sw_address_format(k->e.daddr, v->address);
-	sw_destination_format(k->e.daddr, k->e.dport, v->destination);
+	sw_event_destination(&k->e, v->address, v->destination);
 	get_bytes(st, C_COMM, v->comm, SW_COMM_LEN);
 	get_bytes(st, C_PARENT, v->parent, SW_COMM_LEN);
 	r = get_where(st, v);

@@ -154,7 +154,8 @@ static void put_event(FILE *f, const struct sw_event_view *v)
 	put(f, "SMTPWALL_DIRECTORY", v->where.directory);
 	put(f, "SMTPWALL_SCRIPT", v->where.script);
 	put(f, "SMTPWALL_DESTINATION", v->address);
-	put_number(f, "SMTPWALL_PORT", e->dport);
+	if (e->channel != SW_CHANNEL_SENDMAIL)
+		put_number(f, "SMTPWALL_PORT", e->dport);
 	put(f, "SMTPWALL_VERDICT", sw_verdict_name((enum sw_verdict)e->verdict));
 	put(f, "SMTPWALL_REASON", sw_reason_name((enum sw_reason)e->reason));
 	put_number(f, "SMTPWALL_PID", e->tgid);
@@ -222,6 +223,8 @@ int sw_journal_csf(struct sw_journal *j, const struct sw_event_view *v)
 	char line[SW_CSF_LINE];
 
 	if (v->no_uid || (v->e->verdict != SW_DENY && v->e->verdict != SW_LIMITED))
+		return 0;
+	if (v->e->channel == SW_CHANNEL_SENDMAIL)	/* a line of a packet has a destination */
 		return 0;
 	sw_csf_line(v->e->daddr, v->e->dport, v->e->charged_uid, v->e->egid, line);
 	return note(j, send_syslog(j, LOG_USER | LOG_WARNING, "kernel", line));

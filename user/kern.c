@@ -17,6 +17,7 @@
 #include "getpeername.skel.h"
 #include "outcome.skel.h"
 #include "probe.skel.h"
+#include "refuse.skel.h"
 #include "sock_create.skel.h"
 
 const struct sw_hook_info sw_hooks[_SW_HOOK_MAX] = {
@@ -39,6 +40,9 @@ const struct sw_hook_info sw_hooks[_SW_HOOK_MAX] = {
 			      "what becomes of SMTP connections is not counted" },
 	[SW_HOOK_EXEC] = { "exec", "sw_exec", "link_exec", SW_OBJECT_EXEC, 0, "sched_process_exec",
 			   true, "mail handed to the sendmail program is not counted" },
+	[SW_HOOK_EXEC_REFUSE] = { "exec_refuse", "sw_exec_refuse", "link_exec_refuse", SW_OBJECT_REFUSE,
+				  0, "bprm_check_security", true, "mail handed to the sendmail program "
+				  "beyond a limit is counted, not refused" },
 };
 
 const char *const sw_map_names[_SW_MAP_MAX] = {
@@ -64,6 +68,7 @@ static const void *(*const elf_bytes[_SW_OBJECT_MAX])(size_t *size) = {
 	[SW_OBJECT_CGROUP_WATCH] = sw_cgroup_watch_bpf__elf_bytes,
 	[SW_OBJECT_OUTCOME] = sw_outcome_bpf__elf_bytes,
 	[SW_OBJECT_EXEC] = sw_exec_bpf__elf_bytes,
+	[SW_OBJECT_REFUSE] = sw_refuse_bpf__elf_bytes,
 };
 
 static bool object_wanted(const struct sw_settings *s, enum sw_object object)
@@ -79,6 +84,8 @@ static bool object_wanted(const struct sw_settings *s, enum sw_object object)
 		return s->outcomes;
 	case SW_OBJECT_EXEC:
 		return s->count_sendmail;
+	case SW_OBJECT_REFUSE:
+		return s->refuse_sendmail;
 	default:
 		return true;
 	}
@@ -91,7 +98,10 @@ bool sw_kern_do_without(struct sw_settings *s, enum sw_object object)
 		s->outcomes = 0;
 		return true;
 	case SW_OBJECT_EXEC:
-		s->count_sendmail = 0;
+		s->count_sendmail = s->refuse_sendmail = 0;
+		return true;
+	case SW_OBJECT_REFUSE:
+		s->refuse_sendmail = 0;
 		return true;
 	default:
 		return false;
@@ -261,27 +271,56 @@ int sw_kern_load(const struct sw_load *l, struct sw_kern *ret, enum sw_object *f
 	return r;
 }
 
-bool sw_kern_try(enum sw_try what)
+/* Loads one of the tiny programs. NULL, with errno, when the kernel does not take it. */
+static struct bpf_object *load_try(enum sw_try what, const struct sw_mailer_key *file)
 {
 	static const char *const name[] = { [SW_TRY_EXEC] = "sw_try_exec",
 					    [SW_TRY_EXEC_LOCK] = "sw_try_exec_lock",
-					    [SW_TRY_OUTCOME] = "sw_try_outcome" };
+					    [SW_TRY_OUTCOME] = "sw_try_outcome",
+					    [SW_TRY_REFUSE] = "sw_try_refuse" };
 	struct bpf_program *prog;
 	struct bpf_object *obj;
 	const void *elf;
 	size_t size;
-	bool works;
+	int r;
 
 	set_up_libbpf();
 	elf = sw_probe_bpf__elf_bytes(&size);
 	obj = bpf_object__open_mem(elf, size, NULL);
 	if (!obj)
-		return false;
+		return NULL;
 	bpf_object__for_each_program(prog, obj)
 		bpf_program__set_autoload(prog, !strcmp(bpf_program__name(prog), name[what]));
-	works = bpf_object__load(obj) == 0;
+	r = !file ? 0 : bpf_map__set_initial_value(bpf_object__find_map_by_name(obj, ".rodata.try"), file,
+						   sizeof(*file));
+	r = r ?: bpf_object__load(obj);
+	if (!r)
+		return obj;
 	bpf_object__close(obj);
-	return works;
+	errno = -r;
+	return NULL;
+}
+
+bool sw_kern_try(enum sw_try what)
+{
+	struct bpf_object *obj = load_try(what, NULL);
+
+	bpf_object__close(obj);
+	return obj != NULL;
+}
+
+int sw_kern_try_refuse(const struct sw_mailer_key *file)
+{
+	struct bpf_object *obj = load_try(SW_TRY_REFUSE, file);
+	int fd, r;
+
+	if (!obj)
+		return -errno;
+	fd = bpf_program__fd(bpf_object__find_program_by_name(obj, "sw_try_refuse"));
+	r = bpf_raw_tracepoint_open(NULL, fd);
+	r = r < 0 ? -errno : r;
+	bpf_object__close(obj);
+	return r;
 }
 
 void sw_kern_free(struct sw_kern *k)

@@ -47,6 +47,7 @@ enum sw_hook {
 	SW_HOOK_CGROUP_RMDIR,
 	SW_HOOK_OUTCOME,	/* optional: what becomes of SMTP connections */
 	SW_HOOK_EXEC,		/* optional: executions of mailers */
+	SW_HOOK_EXEC_REFUSE,	/* optional: and those beyond a limit, where there is one of them */
 	_SW_HOOK_MAX,
 };
 
@@ -58,6 +59,7 @@ enum sw_object {
 	SW_OBJECT_CGROUP_WATCH,
 	SW_OBJECT_OUTCOME,
 	SW_OBJECT_EXEC,
+	SW_OBJECT_REFUSE,
 	_SW_OBJECT_MAX,
 };
 
@@ -67,7 +69,7 @@ struct sw_hook_info {
 	const char *pin;	/* name of its link's pin */
 	enum sw_object object;
 	enum bpf_attach_type attach;	/* to a cgroup */
-	const char *tracepoint;	/* or to this tracepoint, for the whole machine */
+	const char *tracepoint;	/* or to this tracepoint or LSM hook, for the whole machine */
 	bool typed;		/* the program itself names the tracepoint, not who attaches it */
 	const char *lost;	/* an optional hook: what is lost without it. NULL: a required one */
 };
@@ -114,8 +116,12 @@ int sw_kern_load(const struct sw_load *l, struct sw_kern *ret, enum sw_object *f
 void sw_kern_free(struct sw_kern *k);
 
 /* Whether this kernel takes a tiny program of a kind that has to be compiled; bpf/probe.bpf.c. */
-enum sw_try { SW_TRY_EXEC, SW_TRY_EXEC_LOCK, SW_TRY_OUTCOME };
+enum sw_try { SW_TRY_EXEC, SW_TRY_EXEC_LOCK, SW_TRY_OUTCOME, SW_TRY_REFUSE };
 bool sw_kern_try(enum sw_try what);
+
+/* Attaches the program that refuses to execute the file `file`. A descriptor that it lives by, which
+ * the caller closes; -errno where the kernel does not take it. */
+int sw_kern_try_refuse(const struct sw_mailer_key *file);
 
 /* Descriptors owned by `k`; -1 where there is none. */
 int sw_kern_prog_fd(const struct sw_kern *k, enum sw_hook hook);

@@ -98,6 +98,8 @@ static void adopt_maps(struct sw_live *l, const struct prog_maps *m)
 
 static bool is_link_of(const struct bpf_link_info *info, enum sw_hook hook)
 {
+	if (hook == SW_HOOK_EXEC_REFUSE)
+		return info->type == BPF_LINK_TYPE_TRACING;
 	if (sw_hooks[hook].tracepoint)
 		return info->type == BPF_LINK_TYPE_RAW_TRACEPOINT;
 	return info->type == BPF_LINK_TYPE_CGROUP &&

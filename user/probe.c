@@ -7,6 +7,7 @@
 
 #include "kern.h"
 #include "probe.h"
+#include "refusal.h"
 #include "util.h"
 
 #define BTF_PATH "/sys/kernel/btf/vmlinux"
@@ -203,6 +204,8 @@ static bool works(enum sw_feature_id id)
 		return sw_kern_try(SW_TRY_EXEC);
 	if (id == SW_FEAT_SENDMAIL_LIMIT)
 		return sw_kern_try(SW_TRY_EXEC_LOCK);
+	if (id == SW_FEAT_SENDMAIL_REFUSAL)
+		return sw_refusal_works();
 	fd = try_feature(id);
 	return fd >= 0;
 }
@@ -248,6 +251,9 @@ int sw_features_probe(const char *disable, struct sw_features *ret)
 	memcpy(f.f, table, sizeof(table));
 	for (int i = 0; i < _SW_FEAT_MAX; i++)
 		f.f[i].present = !off[i] && works((enum sw_feature_id)i);
+	/* Only what is counted and uses up limits can be refused beyond them. */
+	if (!f.f[SW_FEAT_SENDMAIL_COUNT].present || !f.f[SW_FEAT_SENDMAIL_LIMIT].present)
+		f.f[SW_FEAT_SENDMAIL_REFUSAL].present = false;
 	*ret = f;
 	return 0;
 }

@@ -84,6 +84,11 @@ static uint8_t channels(const struct sw_quotas *q)
 	return set;
 }
 
+bool sw_limits_sendmail(const struct sw_settings *s)
+{
+	return s->limit_channels & (1 << SW_CHANNEL_SENDMAIL | 1 << SW_CHANNEL_ALL);
+}
+
 static void copy_limits(const struct sw_policy *p, struct sw_settings *s)
 {
 	s->default_quota = p->default_quota;
@@ -101,6 +106,8 @@ static void copy_limits(const struct sw_policy *p, struct sw_settings *s)
 		s->limits |= 1 << SW_KIND_ANY;
 	if (sw_quotas_limit(&p->server_quota))
 		s->limits |= 1 << SW_KIND_SERVER;
+	if (!sw_limits_sendmail(s))
+		s->refuse_sendmail = 0;	/* nothing to refuse: other executions need not pay for it */
 }
 
 /* IPv4 where the policy names none; a socket that is not IPv4 may reach it v4-mapped. */
@@ -145,6 +152,7 @@ void sw_rows_settings(const struct sw_policy *p, const struct sw_features *f,
 		.outcomes = p->outcomes && f->f[SW_FEAT_OUTCOMES].present,
 		.limit_sendmail = f->f[SW_FEAT_SENDMAIL_LIMIT].present,
 		.count_sendmail = f->f[SW_FEAT_SENDMAIL_COUNT].present,
+		.refuse_sendmail = f->f[SW_FEAT_SENDMAIL_REFUSAL].present,
 	};
 
 	if (s.has_set_retval)

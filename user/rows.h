@@ -13,6 +13,9 @@
 void sw_rows_settings(const struct sw_policy *p, const struct sw_features *f,
 		      uint32_t generation, struct sw_settings *ret);
 
+/* Whether any limit is of executions of sendmail. */
+bool sw_limits_sendmail(const struct sw_settings *s);
+
 /* Refusal a denied program sees, as a positive errno. */
 int sw_refuse_errno(enum sw_refuse refuse);
 

@@ -93,6 +93,26 @@ for feature in custom_errno task_btf coarse_clock; do
 done
 unset SMTPWALL_DISABLE
 
+config '[limit]
+user 61009 = sendmail 5/hour'
+SMTPWALL_DISABLE=sendmail_refusal run "$smtpwall" apply
+check "limit of sendmail that cannot be refused: apply" exits 0
+SMTPWALL_DISABLE=sendmail_refusal run "$smtpwall" status --format json
+json "limit of sendmail that cannot be refused: said so" '.healthy and
+	.features.sendmail_refusal == false and .limits.sendmail_refused == false and
+	([.hooks[].name] | index("exec") and (index("exec_refuse") | not))'
+SMTPWALL_DISABLE=sendmail_refusal run "$smtpwall" status
+check "limit of sendmail that cannot be refused: counted only" \
+	eval 'grep -q "^limit .*sendmail: counted only" <<<"$out"'
+run "$smtpwall" verify
+check "limit of sendmail that cannot be refused: verify" exits 0
+run "$smtpwall" apply
+run "$smtpwall" status --format json
+json "limit of sendmail: as the kernel can" '.features.sendmail_refusal as $can | .healthy and
+	.limits.sendmail_refused == $can and ([.hooks[].name] | index("exec_refuse") != null) == $can'
+config ''
+run "$smtpwall" apply
+
 # An attempt of an account without a name, from a directory.
 as "$account" bash -c 'cd / && exec 3<>/dev/tcp/127.0.0.1/25' 2>/dev/null
 run "$smtpwall" report --format json --all

@@ -77,7 +77,7 @@ static void every_name_of_the_file(void **state)
 	uint32_t uid = next_uid++;
 
 	(void)state;
-	snprintf(path, sizeof(path), "%s/link", scratch);
+	snprintf(path, sizeof(path), "%s/mailq", scratch);	/* whatever it is called */
 	assert_int_equal(EXEC(uid, MSMTP, "--mailer", "exit"), 0);
 	assert_int_equal(mails(uid), 1);
 	assert_int_equal(symlink(MSMTP, path), 0);

@@ -9,6 +9,7 @@
 #include <time.h>
 #include <cmocka.h>
 
+#include "event.h"
 #include "feed.h"
 #include "util.h"
 
@@ -117,6 +118,28 @@ static void test_sentence(void **state)
 		       "/srv/a\\x0ab by [cccccccccccccccc], pid 812: policy");
 }
 
+/* An execution of sendmail went to no address. */
+static void test_sendmail(void **state)
+{
+	struct sw_event e = make("/srv", "x", 1);
+	_cleanup_free_ char *line = NULL;
+
+	(void)state;
+	setenv("TZ", "UTC0", 1);
+	tzset();
+	e.channel = SW_CHANNEL_SENDMAIL;
+	e.verdict = SW_LIMITED;
+	e.reason = SW_BY_ACCOUNT_LIMIT;
+	e.where.flags = SW_WHERE_EXEC;
+	memset(e.daddr, 0, sizeof(e.daddr));
+	e.dport = 0;
+	check_sentence(&e, "shop.example", false,
+		       "shop.example 1970-01-12T13:46:40Z LIMITED uid 4100000001 to sendmail in /srv by "
+		       "[cccccccccccccccc] x, pid 812: account-limit");
+	line = sw_event_line(&e, NULL, false);
+	assert_non_null(strstr(line, " LIMITED uid 4100000001 to sendmail in /srv by "));
+}
+
 static void test_lock_nowhere(void **state)
 {
 	pid_t pid = 77;
@@ -133,6 +156,7 @@ int main(void)
 		cmocka_unit_test(test_view),
 		cmocka_unit_test(test_time),
 		cmocka_unit_test(test_sentence),
+		cmocka_unit_test(test_sendmail),
 		cmocka_unit_test(test_lock_nowhere),
 	};
 

@@ -39,7 +39,7 @@ static void keep_event(struct sw_history *h, const struct sw_event *e, time_t wh
 			  .one_of_several = true },
 	};
 
-	sw_address_format(e->daddr, v.address);
+	sw_event_destination(e, v.address, v.destination);
 	assert_int_equal(sw_history_event(h, &v), 0);
 }
 
@@ -257,6 +257,40 @@ static void test_every_field(void **state)
 	sw_history_close(h);
 }
 
+static int look_at_sendmail(void *data, const struct sw_event_view *v)
+{
+	struct seen *s = data;
+
+	s->n++;
+	assert_int_equal(v->e->channel, SW_CHANNEL_SENDMAIL);
+	assert_int_equal(v->e->family, 0);
+	assert_string_equal(v->address, "sendmail");
+	assert_string_equal(v->destination, "sendmail");
+	return 0;
+}
+
+/* An execution of sendmail has no address, and is told from a connect all the same. */
+static void test_sendmail(void **state)
+{
+	struct sw_event e = event_of(0, SW_LIMITED);
+	struct sw_history *h = open_history();
+	struct sw_history_reader *r;
+	struct seen s = {};
+	int64_t after = 0;
+
+	(void)state;
+	e.channel = SW_CHANNEL_SENDMAIL;
+	e.family = 0;
+	e.dport = 0;
+	keep_event(h, &e, T0, "/srv", "shop.example");
+	assert_int_equal(sw_history_flush(h), 0);
+	r = open_reader();
+	assert_int_equal(sw_history_events(r, &(struct sw_history_filter){}, &after, look_at_sendmail, &s), 0);
+	assert_int_equal(s.n, 1);
+	sw_history_reader_free(r);
+	sw_history_close(h);
+}
+
 static int look_at_nonsense(void *data, const struct sw_event_view *v)
 {
 	struct seen *s = data;
@@ -331,6 +365,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_going_on, make_state, remove_state),
 		cmocka_unit_test_setup_teardown(test_holds_nothing, make_state, remove_state),
 		cmocka_unit_test_setup_teardown(test_every_field, make_state, remove_state),
+		cmocka_unit_test_setup_teardown(test_sendmail, make_state, remove_state),
 		cmocka_unit_test_setup_teardown(test_nonsense, make_state, remove_state),
 		cmocka_unit_test_setup_teardown(test_writer, make_state, remove_state),
 	};

@@ -250,6 +250,29 @@ static void test_restart(void **state)
 	sw_journal_close(j);
 }
 
+static void test_sendmail(void **state)
+{
+	static const char *const want[] = { "SMTPWALL_DESTINATION=sendmail", "SMTPWALL_VERDICT=limited", NULL };
+	_cleanup_close_ int fd = listen_at(journal_path), log = listen_at(syslog_path);
+	struct sw_journal *j = open_journal();
+	const char *record;
+	char byte;
+
+	(void)state;
+	event.channel = SW_CHANNEL_SENDMAIL;
+	event.verdict = SW_LIMITED;
+	sw_event_destination(&event, view.address, view.destination);
+	assert_int_equal(sw_journal_event(j, &view), 0);
+	record = take(fd);
+	assert_fields(record, want);
+	assert_non_null(strstr(record, " LIMITED alice (1001) to sendmail in "));
+	assert_null(strstr(record, "SMTPWALL_PORT"));
+	/* Lines of CSF are of packets. */
+	assert_int_equal(sw_journal_csf(j, &view), 0);
+	assert_int_equal(recv(log, &byte, 1, MSG_DONTWAIT), -1);
+	sw_journal_close(j);
+}
+
 /* For parsers of CSF's log, and only what was refused. */
 static void test_csf(void **state)
 {
@@ -282,6 +305,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_event), TEST(test_alert), TEST(test_hostile), TEST(test_syslog),
 		TEST(test_full), TEST(test_restart), TEST(test_csf),
+		TEST(test_sendmail),
 	};
 
 	return cmocka_run_group_tests_name("journal", tests, setup_group, teardown_group);
