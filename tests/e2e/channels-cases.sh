@@ -55,7 +55,7 @@ says_all() { exits 0 && [[ $out == "$n $n $n" ]]; }
 # other; the smtpd of the lab tells each.
 delivered() {
 	local line connects=0
-	check "$1: all $mails arrive" within all_arrived
+	check "$1: all $mails arrive" within 60 all_arrived
 	while read -r -t 0 -u "$smtpd_out" && read -r -u "$smtpd_out" line; do
 		[[ $line != accepted\ * ]] || connects=${line#accepted }
 	done
