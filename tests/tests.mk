@@ -33,7 +33,12 @@ $(O)/smtpd $(O)/dns: $(O)/%: tests/e2e/%.c
 
 $(O)/tests/kernel/%.o: CPPFLAGS += -Itests/kernel
 
-tests: all $(UNIT) $(KERNEL) $(O)/attack $(O)/smtpd $(O)/dns
+# LD_PRELOAD for 460-faulty.sh; never with a sanitizer or --coverage.
+$(O)/faulty.so: tests/e2e/faulty.c
+	$(call say,LD,$@)
+	$(Q)$(CC) $(CPPFLAGS) -O2 -g $(WARN) -fPIC -shared $< -ldl -o $@
+
+tests: all $(UNIT) $(KERNEL) $(O)/attack $(O)/smtpd $(O)/dns $(O)/faulty.so
 
 check: $(UNIT)
 	$(Q)CMOCKA_MESSAGE_OUTPUT=TAP scripts/run-tests $(UNIT)
@@ -62,6 +67,11 @@ kernel-table:
 .PHONY: check-mutants
 check-mutants: all
 	$(Q)O=$(O) scripts/mutants
+
+# Which branches of user/ the tests take. COVERAGE=--unit: unit tests alone.
+.PHONY: coverage
+coverage:
+	$(Q)O=$(O) scripts/coverage $(COVERAGE)
 
 # The goals of these are those of a build without sanitizers.
 $(O)/domain_scale $(O)/alert_scale $(O)/history_scale: $(O)/%: tests/unit/test_%.c $(LIB_O)

@@ -77,7 +77,7 @@ static int resolve_hosts(const struct sw_options *o, bool remember, struct sw_po
 	int r;
 
 	if (!name)
-		return -ENOMEM;
+		return log_err(-ENOMEM, "cannot look up the names in allow rules");
 	for (size_t i = 0; i < p->n_rules; i++)
 		if (p->rules[i].host)
 			name[n++] = p->rules[i].host;
@@ -85,7 +85,7 @@ static int resolve_hosts(const struct sw_options *o, bool remember, struct sw_po
 		return 0;
 	r = sw_resolve(&how, name, n, &found);
 	if (r < 0)
-		return r;
+		return log_err(r, "cannot look up the names in allow rules");
 	if (found.warning)
 		log_warn("%s", found.warning);
 	n = 0;
