@@ -4,6 +4,7 @@
 # make lint       static checks             make install     obeys DESTDIR and prefix
 # make check-vm   kernel tests on other kernels, emulated
 # make check-mutants  deliberate bugs, each of which a test must catch (root; half an hour)
+# make bench-page the same as docs/bench.md, with a plot
 # make coverage   branches of user/ that the tests take, file by file (root)
 # make dist       a source archive           make deb       a Debian package
 # V=1 shows the commands; O=DIR builds elsewhere.

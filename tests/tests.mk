@@ -86,7 +86,7 @@ check-scale: $(O)/domain_scale $(O)/alert_scale $(O)/history_scale
 
 # Static checks, one file a job.
 TIDY_C	:= $(USER_C) $(wildcard tests/unit/*.c tests/kernel/*.c tests/bench/*.c tests/e2e/*.c)
-SHELLS	:= $(wildcard scripts/* tests/e2e/*.sh tests/bench/*.sh packaging/hooks/*) \
+SHELLS	:= $(wildcard scripts/* tests/e2e/*.sh tests/bench/page packaging/hooks/*) \
 	   tests/vm/fetch-kernel tests/vm/run-guest tests/vm/matrix tests/vm/guest-init .ci/run \
 	   $(wildcard packaging/debian/smtpwall.p*) packaging/completion/smtpwall
 MEN	:= packaging/man/smtpwall.8 packaging/man/smtpwall.conf.5
@@ -155,7 +155,12 @@ $(O)/bench: $(BENCH_O) $(LIB_O)
 	$(Q)$(CC) $(CFLAGS) $^ $(LDLIBS) -lpthread -o $@
 
 bench: all $(O)/bench
-	$(Q)$(O)/bench --program $(abspath $(O)/smtpwall) $(BENCH)
+	$(Q)$(O)/bench --program $(abspath $(O)/smtpwall) --json $(abspath $(O)/bench.json) $(BENCH)
+
+# The same as a page with a plot, in docs/. NOTE: a sentence about the machine.
+.PHONY: bench-page
+bench-page: bench
+	$(Q)note="$(NOTE)" tests/bench/page $(O)/bench.json docs/bench.md docs/bench.svg
 
 -include $(BENCH_O:.o=.d)
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * bench [--quick] [--program SMTPWALL] [NAME...]: what smtpwall costs, against the goals of the
+ * bench [--quick] [--json FILE] [--program SMTPWALL] [NAME...]: what smtpwall costs, against the goals of the
  * project. Exits with 1 when a goal misses that no noise can move, and with 3 when it cannot
  * measure. Needs root; works in a cgroup and in network namespaces of its own, and removes all
  * of it, also when it is interrupted.
@@ -37,6 +37,7 @@ static const struct {
 	{ "insns", bench_insns },   { "exact", bench_exact }, { "cycle", bench_cycle },
 	{ "stream", bench_stream }, { "scale", bench_scale }, { "memory", bench_memory },
 	{ "flood", bench_flood },   { "rules", bench_rules }, { "bulk", bench_bulk },
+	{ "rate", bench_rate },
 };
 
 /* An event carries the process title, and a long one costs most: start again with a long one. */
@@ -139,6 +140,11 @@ static int run_parts(const struct bench *b, char **names)
 			failed = EXIT_CANNOT;
 		}
 	}
+	r = b->json ? report_json(b->json) : 0;
+	if (r < 0) {
+		fprintf(stderr, "bench: cannot write %s\n", b->json);
+		failed = EXIT_CANNOT;
+	}
 	printf("\n%u met, %u missed, %u exact goals missed, %u not here\n", row_count(R_MET),
 	       row_count(R_MISSED), row_count(R_BROKEN), row_count(R_ABSENT));
 	return row_count(R_BROKEN) ? 1 : failed;
@@ -233,6 +239,7 @@ int main(int argc, char **argv)
 {
 	static const struct option options[] = {
 		{ "quick", no_argument, NULL, 'q' },
+		{ "json", required_argument, NULL, 'j' },
 		{ "program", required_argument, NULL, 'p' },
 		{ 0 },
 	};
@@ -245,6 +252,8 @@ int main(int argc, char **argv)
 	while ((c = getopt_long(argc, argv, "", options, NULL)) >= 0) {
 		if (c == 'q')
 			b.quick = true;
+		else if (c == 'j')
+			b.json = optarg;
 		else if (c == 'p')
 			b.program = optarg;
 		else

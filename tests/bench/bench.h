@@ -13,6 +13,7 @@ struct bench {
 	const char *program;	/* smtpwall */
 	const char *scratch;	/* a directory of ours */
 	const char *pin_dir;	/* not there yet */
+	const char *json;	/* file for the figures, an absolute path, or NULL */
 };
 
 /* Each prints its section of the table. 0, or -errno when it could not measure. */
@@ -31,5 +32,6 @@ void bench_bulk_remove(const char *scratch);
 /* Bytes of a map, as the kernel accounts them. */
 uint64_t bench_map_bytes(int fd);
 int bench_flood(const struct bench *b);
+int bench_rate(const struct bench *b);
 
 #endif

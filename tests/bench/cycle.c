@@ -16,6 +16,8 @@
 
 #define OTHER_PORT	8080
 #define SMTP_PORT	25
+#define LEGACY		"iptables-legacy-restore"
+#define NFT		"iptables-nft-restore"
 
 /* Every measurement is one way through the network stack under one set of hooks and rules. */
 struct way {
@@ -151,11 +153,20 @@ static void ratio_row(const struct way *w, const struct way *base, const char *g
 {
 	struct spread x = sample_ratio(&w->ns, &base->ns), ns = sample_diff(&w->ns, &base->ns);
 
-	if (w->client < 0)
+	if (w->client < 0) {
 		row(w->name, NULL, R_ABSENT, "-");
-	else
+	} else {
+		figure(x, "x");
 		row(w->name, goal, limit > 0 ? met(x.median <= limit) : R_INFO,
 		    "%.3fx (%.3f-%.3f), %+.0f ns", x.median, x.low, x.high, ns.median);
+	}
+}
+
+static int owners_by(struct cycle *c, const char *command, uint32_t n)
+{
+	return lab_client(&c->lab, &(struct lab_ruleset){ .kind = LAB_OWNERS, .command = command,
+							  .accounts = n,
+							  .reject = "--reject-with tcp-reset" });
 }
 
 static int owners(struct cycle *c, uint32_t n, const char *reject)
@@ -210,12 +221,13 @@ static int other_port_filters(struct cycle *c, int client)
 {
 	struct way w[] = {
 		{ .name = "no rules", .client = client },
-		{ .name = "iptables, SMTP_BLOCK layout, 5 accounts",
-		  .client = owners(c, 5, "--reject-with tcp-reset") },
-		{ .name = "iptables, 50 accounts",
-		  .client = owners(c, 50, "--reject-with tcp-reset") },
-		{ .name = "iptables, 500 accounts",
-		  .client = owners(c, 500, "--reject-with tcp-reset") },
+		{ .name = "iptables-legacy, SMTP_BLOCK layout, 5 accounts",
+		  .client = owners_by(c, LEGACY, 5) },
+		{ .name = "iptables-legacy, 50 accounts", .client = owners_by(c, LEGACY, 50) },
+		{ .name = "iptables-legacy, 500 accounts", .client = owners_by(c, LEGACY, 500) },
+		{ .name = "iptables-nft, 5 accounts", .client = owners_by(c, NFT, 5) },
+		{ .name = "iptables-nft, 50 accounts", .client = owners_by(c, NFT, 50) },
+		{ .name = "iptables-nft, 500 accounts", .client = owners_by(c, NFT, 500) },
 		{ .name = "nft, one rule and a set", .client = nft_set(c, "with tcp reset") },
 	};
 	int r = measure(c, w, ARRAY_SIZE(w), CONNECTIONS, c->b->quick ? 25 : 100, 40);

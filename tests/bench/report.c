@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <errno.h>
+#include <json-c/json.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,6 +10,8 @@
 #include "report.h"
 
 static unsigned int counts[R_ABSENT + 1];
+static struct json_object *sections, *rows_of;	/* rows_of: the last one's */
+static struct json_object *next_figure;
 
 void sample_add(struct sample *s, double v)
 {
@@ -63,16 +67,59 @@ uint64_t now_ns(void)
 	return (uint64_t)ts.tv_sec * 1000000000U + (uint64_t)ts.tv_nsec;
 }
 
+static void put(struct json_object *o, const char *name, const char *text)
+{
+	json_object_object_add(o, name, text ? json_object_new_string(text) : NULL);
+}
+
 void section(const char *fmt, ...)
 {
+	struct json_object *o = json_object_new_object();
+	char title[160];
 	va_list ap;
 
-	printf("\n");
 	va_start(ap, fmt);
-	vprintf(fmt, ap);
+	vsnprintf(title, sizeof(title), fmt, ap);
 	va_end(ap);
-	printf("\n");
+	printf("\n%s\n", title);
 	fflush(stdout);
+	if (!sections)
+		sections = json_object_new_array();
+	rows_of = json_object_new_array();
+	put(o, "title", title);
+	json_object_object_add(o, "rows", rows_of);
+	json_object_array_add(sections, o);
+}
+
+void figure(struct spread s, const char *unit)
+{
+	json_object_put(next_figure);
+	next_figure = json_object_new_object();
+	json_object_object_add(next_figure, "median", json_object_new_double(s.median));
+	json_object_object_add(next_figure, "low", json_object_new_double(s.low));
+	json_object_object_add(next_figure, "high", json_object_new_double(s.high));
+	put(next_figure, "unit", unit);
+}
+
+static void remember(const char *what, const char *goal, const char *result, const char *measured)
+{
+	struct json_object *o;
+
+	if (!rows_of)
+		return;
+	o = json_object_new_object();
+	put(o, "what", what + strspn(what, " "));
+	put(o, "measured", measured);
+	put(o, "goal", goal);
+	put(o, "result", *result ? result : NULL);
+	json_object_object_add(o, "figure", next_figure);
+	next_figure = NULL;
+	json_object_array_add(rows_of, o);
+}
+
+int report_json(const char *path)
+{
+	return json_object_to_file_ext(path, sections, JSON_C_TO_STRING_PRETTY) < 0 ? -errno : 0;
 }
 
 void row(const char *what, const char *goal, enum result r, const char *fmt, ...)
@@ -85,6 +132,7 @@ void row(const char *what, const char *goal, enum result r, const char *fmt, ...
 	vsnprintf(measured, sizeof(measured), fmt, ap);
 	va_end(ap);
 	counts[r]++;
+	remember(what, goal, words[r], measured);
 	printf("  %-47s %-32s  %-17s %s\n", what, measured, goal ? goal : "", words[r]);
 	fflush(stdout);
 }

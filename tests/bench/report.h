@@ -42,6 +42,13 @@ void section(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void row(const char *what, const char *goal, enum result r, const char *fmt, ...)
 	__attribute__((format(printf, 4, 5)));
 
+/* Gives the next row its figure for the file of report_json(): quartiles in `unit`, "x" for a
+ * ratio. Without it the row has its text only. */
+void figure(struct spread s, const char *unit);
+
+/* Writes all sections and rows so far into a file. 0 or -errno. */
+int report_json(const char *path);
+
 static inline enum result met(bool ok)
 {
 	return ok ? R_MET : R_MISSED;

@@ -85,6 +85,7 @@ static void row_against(const char *what, double limit_ns, const struct sample *
 	char goal[32];
 
 	snprintf(goal, sizeof(goal), "<= +%.0f ns", limit_ns);
+	figure(x, "x");
 	row(what, limit_ns > 0 ? goal : NULL, limit_ns > 0 ? met(ns.median <= limit_ns) : R_INFO,
 	    "%.2fx (%.2f-%.2f), %+.1f ns", x.median, x.low, x.high, ns.median);
 }
