@@ -15,6 +15,8 @@
 #include "report.h"
 #include "util.h"
 
+#define NSEC_PER_SEC	1000000000ULL
+
 static const char *const slot_names[_SW_N_MAX] = {
 	[SW_N_ALLOWED] = "allowed",	  [SW_N_DENIED] = "denied",
 	[SW_N_WOULD_DENY] = "would_deny", [SW_N_LIMITED] = "limited",
@@ -174,6 +176,89 @@ static void put_attempts(FILE *f, const struct sw_stats *s, uint64_t all[_SW_N_M
 			all[i]);
 }
 
+/* ---- Handed to the mail server ---- */
+
+static const enum sw_slot submitted[] = { SW_N_LOCAL, SW_N_SENDMAIL };
+
+static uint64_t submissions(const struct sw_stat *s)
+{
+	return s->n[SW_N_LOCAL] + s->n[SW_N_SENDMAIL];
+}
+
+static int most_first(const void *a, const void *b)
+{
+	const struct sw_stat *x = *(const struct sw_stat *const *)a;
+	const struct sw_stat *y = *(const struct sw_stat *const *)b;
+
+	if (submissions(x) != submissions(y))
+		return submissions(x) > submissions(y) ? -1 : 1;
+	return x->uid < y->uid ? -1 : x->uid > y->uid;
+}
+
+static void put_submitted(FILE *f, const char *uid, const char *user, const uint64_t n[_SW_N_MAX])
+{
+	for (size_t i = 0; i < ARRAY_SIZE(submitted); i++) {
+		fputs("smtpwall_uid_submitted_total{", f);
+		put_label(f, "uid", uid);
+		fputc(',', f);
+		put_label(f, "user", user);
+		fprintf(f, ",channel=\"%s\"} %" PRIu64 "\n", slot_names[submitted[i]], n[submitted[i]]);
+	}
+}
+
+/* Accounts that use the mail server most: they need not be offenders. */
+static int put_submitters(FILE *f, const struct sw_metrics *m, const uint64_t all[_SW_N_MAX])
+{
+	_cleanup_free_ struct sw_accounts *names = calloc(1, sizeof(*names));
+	_cleanup_free_ const struct sw_stat **by = NULL;
+	uint64_t rest[_SW_N_MAX];
+	size_t n = 0;
+	char uid[16];
+
+	by = calloc(m->stats->n_accounts + 1, sizeof(const struct sw_stat *));
+	if (!names || !by)
+		return -ENOMEM;
+	for (size_t i = 0; i < m->stats->n_accounts; i++)
+		if (m->stats->accounts[i].row == SW_ROW_UID && submissions(&m->stats->accounts[i]))
+			by[n++] = &m->stats->accounts[i];
+	qsort(by, n, sizeof(const struct sw_stat *), most_first);
+	memcpy(rest, all, sizeof(rest));
+	put_family(f, "smtpwall_uid_submitted_total", NULL, "SMTP connects to this machine (channel "
+		   "local) and executions of sendmail, of the accounts with most of both. An account "
+		   "moves between its own series and uid rest.");
+	for (size_t i = 0; i < n && i < m->top; i++) {
+		snprintf(uid, sizeof(uid), "%u", by[i]->uid);
+		put_submitted(f, uid, user_name(m, names, by[i]->uid), by[i]->n);
+		take_from(rest, by[i]->n);
+	}
+	put_submitted(f, "rest", "", rest);
+	sw_accounts_free(names);
+	return 0;
+}
+
+/* What became of connects that were let through. */
+static void put_outcomes(FILE *f, const struct sw_stats *s)
+{
+	struct sw_outcome sum = {};
+
+	for (size_t i = 0; i < s->n_accounts; i++)
+		sw_outcome_add(&sum, &s->accounts[i].outcome);
+	put_family(f, "smtpwall_connections_total", NULL, "SMTP connects that were let through, by what "
+		   "became of them: refused is by the other side.");
+	fprintf(f, "smtpwall_connections_total{result=\"established\"} %" PRIu64 "\n"
+		"smtpwall_connections_total{result=\"refused\"} %" PRIu64 "\n"
+		"smtpwall_connections_total{result=\"timed_out\"} %" PRIu64 "\n"
+		"smtpwall_connections_total{result=\"failed\"} %" PRIu64 "\n",
+		(uint64_t)sum.established, (uint64_t)sum.refused, (uint64_t)sum.timed_out,
+		(uint64_t)sum.failed);
+	put_family(f, "smtpwall_connection_bytes_total", NULL, "Payload of those that have ended.");
+	fprintf(f, "smtpwall_connection_bytes_total{direction=\"sent\"} %" PRIu64 "\n"
+		"smtpwall_connection_bytes_total{direction=\"received\"} %" PRIu64 "\n",
+		(uint64_t)sum.bytes_sent, (uint64_t)sum.bytes_received);
+	put_counter(f, "smtpwall_connection_seconds_total", sum.duration_ns / NSEC_PER_SEC,
+		    "How long they lasted, together.");
+}
+
 /* ---- By domain ---- */
 
 static void put_domain(FILE *f, const char *domain, const char *guess, const uint64_t n[_SW_N_MAX])
@@ -283,7 +368,8 @@ int sw_metrics_write(FILE *f, const struct sw_metrics *m)
 	if (m->live->exists) {
 		put_state(f, m->live);
 		put_attempts(f, m->stats, all);
-		r = put_accounts(f, m, all);
+		put_outcomes(f, m->stats);
+		r = put_accounts(f, m, all) ?: put_submitters(f, m, all);
 		if (!r && m->domains)
 			r = put_domains(f, m, all);
 		put_losses(f, m->stats);

@@ -21,9 +21,11 @@ struct passwd *getpwuid(uid_t uid)
 }
 
 static struct sw_stat accounts[] = {
-	{ .uid = 1001, .n = { [SW_N_DENIED] = 120, [SW_N_ALLOWED] = 1 } },
-	{ .uid = 1002, .n = { [SW_N_ALLOWED] = 90, [SW_N_LOCAL] = 5 } },
-	{ .uid = 1003, .n = { [SW_N_LIMITED] = 2 } },
+	{ .uid = 1001, .n = { [SW_N_DENIED] = 120, [SW_N_ALLOWED] = 1, [SW_N_SENDMAIL] = 7 },
+	  .outcome = { 1, 2, 3, 4, 500, 60, 1500000000 } },
+	{ .uid = 1002, .n = { [SW_N_ALLOWED] = 90, [SW_N_LOCAL] = 5, [SW_N_SENDMAIL] = 3 },
+	  .outcome = { 10, 20, 30, 40, 5000, 600, 700000000 } },
+	{ .uid = 1003, .n = { [SW_N_LIMITED] = 2, [SW_N_LOCAL] = 4 } },
 	{ .uid = ODD_UID, .n = { [SW_N_DENIED] = 8 } },
 	{ .row = SW_ROW_KERNEL, .n = { [SW_N_DENIED] = 16 } },
 	{ .row = SW_ROW_OVERFLOW, .n = { [SW_N_WOULD_DENY] = 4 } },
@@ -124,9 +126,38 @@ static void test_accounts(void **state)
 	assert_lines(text, want, ARRAY_SIZE(want));
 	assert_non_null(strstr(text, "mode=\"observe\"} 1\n"));
 	assert_null(strstr(text, "uid=\"overflow\""));	/* the fourth */
-	assert_null(strstr(text, "1003"));
+	assert_null(strstr(text, "attempts_total{uid=\"1003"));
 	assert_null(strstr(text, "domain"));
 	assert_null(strstr(text, "monitor"));
+}
+
+/* Who hands mail to the mail server, and what became of connections. */
+static void test_channels(void **state)
+{
+	static const char *const want[] = {
+		"smtpwall_attempts_total{verdict=\"local\"} 9",
+		"smtpwall_attempts_total{verdict=\"sendmail\"} 10",
+		"smtpwall_uid_submitted_total{uid=\"1002\",user=\"\",channel=\"local\"} 5",
+		"smtpwall_uid_submitted_total{uid=\"1002\",user=\"\",channel=\"sendmail\"} 3",
+		"smtpwall_uid_submitted_total{uid=\"1001\",user=\"\",channel=\"local\"} 0",
+		"smtpwall_uid_submitted_total{uid=\"1001\",user=\"\",channel=\"sendmail\"} 7",
+		"smtpwall_uid_submitted_total{uid=\"rest\",user=\"\",channel=\"local\"} 4",
+		"smtpwall_uid_submitted_total{uid=\"rest\",user=\"\",channel=\"sendmail\"} 0",
+		"smtpwall_connections_total{result=\"established\"} 11",
+		"smtpwall_connections_total{result=\"refused\"} 22",
+		"smtpwall_connections_total{result=\"timed_out\"} 33",
+		"smtpwall_connections_total{result=\"failed\"} 44",
+		"smtpwall_connection_bytes_total{direction=\"sent\"} 5500",
+		"smtpwall_connection_bytes_total{direction=\"received\"} 660",
+		"smtpwall_connection_seconds_total 2",
+	};
+	const struct sw_metrics m = { .live = &live, .stats = &stats, .top = 2 };
+	_cleanup_free_ char *text = text_of(&m);
+
+	(void)state;
+	assert_well_formed(text);
+	assert_lines(text, want, ARRAY_SIZE(want));
+	assert_int_equal(count(text, "smtpwall_uid_submitted_total{"), 6);
 }
 
 /* However many offend: as many series as `top` says. */
@@ -315,6 +346,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_accounts),
+		cmocka_unit_test(test_channels),
 		cmocka_unit_test(test_cardinality),
 		cmocka_unit_test_setup_teardown(test_domains, make_root, remove_root),
 		cmocka_unit_test(test_monitor),
