@@ -14,7 +14,7 @@
 
 enum {
 	OPT_BY = SW_OPT_OWN, OPT_SORT, OPT_TOP, OPT_SINCE, OPT_UNTIL, OPT_ALL, OPT_UID, OPT_DOMAIN,
-	OPT_PATH, OPT_PERIOD, OPT_LIVE,
+	OPT_PATH, OPT_PERIOD, OPT_LIVE, OPT_CHANNEL,
 };
 
 static const struct option own[] = {
@@ -29,6 +29,7 @@ static const struct option own[] = {
 	{ "path", required_argument, NULL, OPT_PATH },
 	{ "period", required_argument, NULL, OPT_PERIOD },
 	{ "live", no_argument, NULL, OPT_LIVE },
+	{ "channel", required_argument, NULL, OPT_CHANNEL },
 	{},
 };
 
@@ -43,6 +44,9 @@ static const char usage[] =
 	"  --sort KEY          denied (default: denied, would-be-denied, limited, redirected, then\n"
 	"                      attempts), attempts, last, uid, domain or destinations\n"
 	"  --top N             only the first N rows\n"
+	"  --channel direct|local|sendmail|all   whose rows, and in which order: offenders (default),\n"
+	"                      who speaks SMTP to this machine, who hands mail to sendmail, or who\n"
+	"                      does most of all three\n"
 	"  --all               also accounts that were never denied, limited or redirected\n"
 	"  --uid UID|USER      only this account\n"
 	"  --domain NAME       only what is attributed to this domain\n"
@@ -60,7 +64,8 @@ static const char usage[] =
 	"Columns of tsv (no header) and csv, names of json:\n"
 	"  uid user domain domains source directory script attempts allowed denied would_deny\n"
 	"  limited redirected local sendmail destinations bytes_sent established failed first_seen\n"
-	"  last_seen last_destination row container cgroup account\n"
+	"  last_seen last_destination row container cgroup account refused timed_out bytes_received\n"
+	"  seconds\n"
 	"'domains' counts the sites of the account. 'source' says how the domain was found: docroot,\n"
 	"pool-name and process-title name one site; any other names the account's main domain; home\n"
 	"and none are what is left. 'destinations' is an estimate. 'account' owns the domain. 'row'\n"
@@ -182,6 +187,8 @@ static int take(int val, const char *arg, void *data)
 		return take_time("until", arg, &f->until, &f->is_until);
 	case OPT_UID:
 		return take_uid(arg, f);
+	case OPT_CHANNEL:
+		return sw_report_take_channel(arg, &f->channel);
 	case OPT_DOMAIN:
 		f->domain = arg;
 		return *arg ? 0 : log_err(SW_EXIT_USAGE, "--domain needs the name of a domain");

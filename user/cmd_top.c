@@ -19,7 +19,7 @@
 #define INTERVAL_DEFAULT_MS	2000
 #define DOMAINS_NS		(30 * NSEC_PER_SEC)	/* domains are read again that often */
 
-enum { OPT_ONCE = SW_OPT_OWN, OPT_INTERVAL, OPT_BY, OPT_SORT, OPT_FILTER };
+enum { OPT_ONCE = SW_OPT_OWN, OPT_INTERVAL, OPT_BY, OPT_SORT, OPT_FILTER, OPT_CHANNEL };
 
 static const struct option own[] = {
 	{ "once", no_argument, NULL, OPT_ONCE },
@@ -27,6 +27,7 @@ static const struct option own[] = {
 	{ "by", required_argument, NULL, OPT_BY },
 	{ "sort", required_argument, NULL, OPT_SORT },
 	{ "filter", required_argument, NULL, OPT_FILTER },
+	{ "channel", required_argument, NULL, OPT_CHANNEL },
 	{},
 };
 
@@ -37,6 +38,8 @@ static const char usage[] =
 	"Looking at events reads them, unless the monitor does: see 'smtpwall events --help'.\n\n"
 	"  --interval SECONDS  read so often (default 2; 0.25 to 60)\n"
 	"  --by domain|uid     rank domains (default) or accounts\n"
+	"  --channel direct|local|sendmail|all   rank offenders (default), who speaks SMTP to this\n"
+	"                      machine, who hands mail to sendmail, or all three together\n"
 	"  --sort KEY          rate (default), minute, denied, last or name\n"
 	"  --filter TEXT       only lines with this text in domain, user, directory or script\n"
 	"  --once              print one ranking as plain text, with rates over one interval, and end\n";
@@ -106,6 +109,8 @@ static int take(int val, const char *arg, void *data)
 		return take_interval(arg, &top->t);
 	case OPT_SORT:
 		return take_sort(arg, &top->t);
+	case OPT_CHANNEL:
+		return sw_report_take_channel(arg, &top->t.channel);
 	case OPT_BY:
 		top->t.by_uid = !strcmp(arg, "uid");
 		if (top->t.by_uid || !strcmp(arg, "domain"))
@@ -156,7 +161,7 @@ static int read_all(struct top *top)
 		if (r < 0)
 			sw_stats_free(&s);
 	}
-	return r ? r : sw_top_take(&top->data, &s, top->t.by_uid, now);
+	return r ? r : sw_top_take(&top->data, &s, &top->t, now);
 }
 
 static int take_event(void *data, const struct sw_event *e)

@@ -89,7 +89,7 @@ static bool is_wanted_row(const struct sw_report *f, const struct sw_stat *s)
 {
 	if (f->is_uid && (!is_account(s) || s->uid != f->uid))
 		return false;
-	return in_period(f, s) && (f->all || sw_stat_offences(s));
+	return in_period(f, s) && (f->all || sw_stat_by(s, f->channel));
 }
 
 static bool is_below(const char *path, const char *directory)
@@ -161,21 +161,22 @@ static int compare_key(enum sw_report_by by, const struct entry *a, const struct
 	       (int)a->site.one_of_several - (int)b->site.one_of_several;
 }
 
-static int compare_worse(const void *a, const void *b)
+static int compare_worse(const void *a, const void *b, void *report)
 {
+	enum sw_channel channel = ((const struct sw_report *)report)->channel;
 	const struct sw_stat *x = ((const struct entry *)a)->origin;
 	const struct sw_stat *y = ((const struct entry *)b)->origin;
 
-	if (sw_stat_is_worse(x, y))
+	if (sw_stat_is_worse(x, y, channel))
 		return -1;
-	if (sw_stat_is_worse(y, x))
+	if (sw_stat_is_worse(y, x, channel))
 		return 1;
 	return x < y ? -1 : x > y;
 }
 
-static int compare_entry(const void *a, const void *b, void *by)
+static int compare_entry(const void *a, const void *b, void *report)
 {
-	return compare_key(*(const enum sw_report_by *)by, a, b) ?: compare_worse(a, b);
+	return compare_key(((const struct sw_report *)report)->by, a, b) ?: compare_worse(a, b, report);
 }
 
 static void add_counts(struct sw_stat *sum, const struct sw_stat *o)
@@ -230,7 +231,7 @@ static int group(struct work *w)
 	w->rows.origins = calloc(w->n_entries + 1, sizeof(const struct sw_stat *));
 	if (!w->rows.row || !w->rows.origins)
 		return -ENOMEM;
-	qsort_r(w->entry, w->n_entries, sizeof(*w->entry), compare_entry, &by);
+	qsort_r(w->entry, w->n_entries, sizeof(*w->entry), compare_entry, (void *)w->what);
 	for (size_t i = 0; i < w->n_entries; i += n) {
 		struct sw_report_row *row = &w->rows.row[w->rows.n];
 
@@ -248,6 +249,14 @@ static int group(struct work *w)
 		w->rows.n += is_wanted_row(w->what, &row->sum);
 	}
 	return 0;
+}
+
+static void set_worst(struct sw_stat *sum, const struct sw_stat *worst)
+{
+	sum->directory = worst->directory;
+	sum->script = worst->script;
+	sum->cgroup = worst->cgroup;
+	sum->worst = worst;
 }
 
 /* Accounts as the kernel counted them: complete also where a directory found no room. */
@@ -273,9 +282,11 @@ static int take_accounts(struct work *w)
 		if (is_wanted_row(w->what, a)) {
 			*row = (struct sw_report_row){ .sum = *a, .origin = w->rows.origins + at };
 			row->n_origins = a->row == SW_ROW_OVERFLOW ? 0 : n;
-			qsort(&w->entry[at], n, sizeof(*w->entry), compare_worse);
+			qsort_r(&w->entry[at], n, sizeof(*w->entry), compare_worse, (void *)w->what);
 			for (size_t j = 0; j < n; j++)
 				w->rows.origins[at + j] = w->entry[at + j].origin;
+			if (row->n_origins)
+				set_worst(&row->sum, row->origin[0]);
 			w->rows.n++;
 		}
 		at += n;
@@ -320,6 +331,16 @@ static int by_denied(const void *a, const void *b)
 	       by_attempts(a, b);
 }
 
+static int by_local(const void *a, const void *b)
+{
+	return descending(sum_of(a)->n[SW_N_LOCAL], sum_of(b)->n[SW_N_LOCAL]) ?: by_denied(a, b);
+}
+
+static int by_sendmail(const void *a, const void *b)
+{
+	return descending(sum_of(a)->n[SW_N_SENDMAIL], sum_of(b)->n[SW_N_SENDMAIL]) ?: by_denied(a, b);
+}
+
 static int by_last(const void *a, const void *b)
 {
 	return descending(sum_of(a)->last_ns, sum_of(b)->last_ns) ?: by_denied(a, b);
@@ -342,13 +363,19 @@ static int by_domain(const void *a, const void *b)
 
 static void sort(struct work *w)
 {
+	static int (*const by_channel[_SW_CHANNEL_MAX])(const void *a, const void *b) = {
+		[SW_CHANNEL_DIRECT] = by_denied,      [SW_CHANNEL_LOCAL] = by_local,
+		[SW_CHANNEL_SENDMAIL] = by_sendmail, [SW_CHANNEL_ALL] = by_attempts,
+	};
 	static int (*const compare[_SW_SORT_MAX])(const void *a, const void *b) = {
-		[SW_SORT_DENIED] = by_denied, [SW_SORT_ATTEMPTS] = by_attempts,
+		[SW_SORT_ATTEMPTS] = by_attempts,
 		[SW_SORT_LAST] = by_last,     [SW_SORT_UID] = by_uid,
 		[SW_SORT_DOMAIN] = by_domain, [SW_SORT_DESTINATIONS] = by_destinations,
 	};
 
-	qsort(w->rows.row, w->rows.n, sizeof(*w->rows.row), compare[w->what->sort]);
+	qsort(w->rows.row, w->rows.n, sizeof(*w->rows.row),
+	      w->what->sort == SW_SORT_DENIED ? by_channel[w->what->channel] :
+						compare[w->what->sort]);
 	w->rows.n_all = w->rows.n;
 	for (size_t i = 0; i < w->rows.n; i++)
 		for (int j = 0; j < _SW_N_MAX; j++)

@@ -20,7 +20,7 @@ struct sw_history_reader;
 enum sw_report_by { SW_REPORT_BY_UID, SW_REPORT_BY_DOMAIN, SW_REPORT_BY_DIRECTORY };
 
 enum sw_report_sort {
-	SW_SORT_DENIED,		/* denied, would-be-denied and limited together, then attempts */
+	SW_SORT_DENIED,		/* sw_stat_by() of the channel, then offences, then attempts */
 	SW_SORT_ATTEMPTS,
 	SW_SORT_LAST,		/* newest first */
 	SW_SORT_UID,
@@ -32,7 +32,8 @@ enum sw_report_sort {
 /* Which rows of a reading, and in which order. All zero: every offender by UID, worst first. */
 struct sw_report {
 	enum sw_report_by by;
-	bool all;		/* not only offenders */
+	bool all;		/* also rows that have nothing by `channel` */
+	enum sw_channel channel;	/* whose attempts make a row and say which origin is worst */
 	enum sw_report_sort sort;
 	uint32_t top;		/* 0: no limit */
 	bool is_since, is_until;	/* of the last attempt; both ends count */
@@ -56,7 +57,7 @@ struct sw_report_site {
 };
 
 struct sw_report_row {
-	/* Sums and times. Of several directories `worst` is the one with most offences; directory,
+	/* Sums and times. Of several directories `worst` is the one with most by the channel; directory,
 	 * script and cgroup are that one's, and so is the uid of a domain's row. */
 	struct sw_stat sum;
 	struct sw_report_site site;	/* that of `worst` */

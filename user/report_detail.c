@@ -72,6 +72,45 @@ static int print_title(const struct sw_page *p, size_t i)
 	return r ?: has_account(row) ? r ?: print_source(p, &row->site) : 0;
 }
 
+/* ---- By which way out, and what became of it ---- */
+
+static int fact(const struct sw_page *p, const char *name, uint64_t value)
+{
+	char n[SW_NUMBER_LEN];
+
+	return sw_html_print(p->f, "<div><dt>%s</dt><dd>%s</dd></div>\n", name, sw_number(value, n));
+}
+
+static int print_ways(const struct sw_page *p, const struct sw_stat *s)
+{
+	const struct { const char *name; uint64_t n; } became[] = {
+		{ "Established", s->outcome.established },
+		{ "Refused by the other side", s->outcome.refused },
+		{ "Timed out", s->outcome.timed_out },
+		{ "Failed otherwise", s->outcome.failed },
+		{ "Bytes sent", s->outcome.bytes_sent },
+		{ "Bytes received", s->outcome.bytes_received },
+	};
+	bool any = false;
+	int r;
+
+	fputs("<h4>The three ways out</h4>\n<dl class=\"small\">\n", p->f);
+	r = fact(p, "Denied, limited or redirected", sw_stat_offences(s));
+	r = r ?: fact(p, "Direct, let through", s->n[SW_N_ALLOWED]);
+	r = r ?: fact(p, "Local: SMTP to this machine", s->n[SW_N_LOCAL]);
+	r = r ?: fact(p, "Handed to sendmail", s->n[SW_N_SENDMAIL]);
+	fputs("</dl>\n", p->f);
+	for (size_t i = 0; i < ARRAY_SIZE(became); i++)
+		any |= became[i].n != 0;
+	if (r || !any)
+		return r;
+	fputs("<h4>What became of connections that were let through</h4>\n<dl class=\"small\">\n", p->f);
+	for (size_t i = 0; i < ARRAY_SIZE(became) && !r; i++)
+		r = became[i].n ? fact(p, became[i].name, became[i].n) : 0;
+	fputs("</dl>\n", p->f);
+	return r;
+}
+
 /* ---- When ---- */
 
 static int print_timeline(const struct sw_page *p, const struct sw_report_row *row)
@@ -183,6 +222,7 @@ static int print_dests(const struct sw_page *p, const struct sw_report_row *row)
 static int print_origin(const struct sw_page *p, const struct sw_stat *o)
 {
 	char n[SW_NUMBER_LEN], runs_in[SW_CONTAINER_LEN] = "-", ago[SW_TIME_LEN];
+	char local[SW_NUMBER_LEN], sendmail[SW_NUMBER_LEN];
 	struct sw_report_site site;
 	int r = sw_report_attribute(p->d, o, &site);
 
@@ -197,9 +237,13 @@ static int print_origin(const struct sw_page *p, const struct sw_stat *o)
 				  "<td role=\"cell\" data-label=\"Script\"><bdi>%s</bdi></td>"
 				  "<td role=\"cell\" data-label=\"Runs in\"><bdi>%s</bdi></td>"
 				  "<td role=\"cell\" class=\"n\" data-label=\"Attempts\">%s</td>"
+				  "<td role=\"cell\" class=\"n\" data-label=\"Local\">%s</td>"
+				  "<td role=\"cell\" class=\"n\" data-label=\"Sendmail\">%s</td>"
 				  "<td role=\"cell\" class=\"n\" data-label=\"Last\">%s</td></tr>\n",
 				  o->directory ?: "-", o->script ?: "-", runs_in,
 				  sw_number(sw_stat_offences(o), n),
+				  sw_number(o->n[SW_N_LOCAL], local),
+				  sw_number(o->n[SW_N_SENDMAIL], sendmail),
 				  o->last ? sw_time_ago(o->last, p->s->now, ago) : "-");
 }
 
@@ -209,7 +253,7 @@ static int print_origins(const struct sw_page *p, const struct sw_report_row *ro
 	int r = 0;
 
 	/* Worst first: those that did nothing wrong are at the end. */
-	while (n < row->n_origins && (p->what->all || sw_stat_offences(row->origin[n])))
+	while (n < row->n_origins && (p->what->all || sw_stat_by(row->origin[n], p->what->channel)))
 		n++;
 	if (!n || !has_account(row))
 		return 0;
@@ -220,6 +264,8 @@ static int print_origins(const struct sw_page *p, const struct sw_report_row *ro
 	      "<th role=\"columnheader\" scope=\"col\">Script</th>"
 	      "<th role=\"columnheader\" scope=\"col\">Runs in</th>"
 	      "<th role=\"columnheader\" scope=\"col\" class=\"n\">Attempts</th>"
+	      "<th role=\"columnheader\" scope=\"col\" class=\"n\">Local</th>"
+	      "<th role=\"columnheader\" scope=\"col\" class=\"n\">Sendmail</th>"
 	      "<th role=\"columnheader\" scope=\"col\" class=\"n\">Last</th></tr></thead>\n"
 	      "<tbody role=\"rowgroup\">\n", p->f);
 	for (size_t i = 0; i < n && i < MAX_LINES && !r; i++)
@@ -313,7 +359,7 @@ int sw_page_next_steps(const struct sw_page *p, const struct sw_report_row *row)
 static int print_one(const struct sw_page *p, size_t i)
 {
 	const struct sw_report_row *row = &p->rows->row[i];
-	int r = print_title(p, i);
+	int r = print_title(p, i) ?: print_ways(p, &row->sum);
 
 	if (!r && has_account(row)) {
 		r = print_hours(p, row);

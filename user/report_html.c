@@ -216,6 +216,8 @@ static int print_nobody(const struct sw_page *p)
 	uint64_t sum = 0;
 	int r;
 
+	if (p->what->channel != SW_CHANNEL_DIRECT)
+		return sw_html_print(p->f, "<p>Nobody used that way out.</p>\n");
 	everybody.all = true;
 	everybody.top = 0;
 	everybody.by = SW_REPORT_BY_UID;

@@ -10,12 +10,14 @@
 #include "report.h"
 #include "util.h"
 
+#define NSEC_PER_SEC 1000000000ULL
+
 /* The columns of every machine format, in their order for ever: new ones go at the end. */
 enum field {
 	F_UID, F_USER, F_DOMAIN, F_DOMAINS, F_SOURCE, F_DIRECTORY, F_SCRIPT, F_ATTEMPTS, F_ALLOWED,
 	F_DENIED, F_WOULD_DENY, F_LIMITED, F_REDIRECTED, F_LOCAL, F_SENDMAIL, F_DESTINATIONS,
 	F_BYTES_SENT, F_ESTABLISHED, F_FAILED, F_FIRST_SEEN, F_LAST_SEEN, F_LAST_DESTINATION, F_ROW,
-	F_CONTAINER, F_CGROUP, F_ACCOUNT,
+	F_CONTAINER, F_CGROUP, F_ACCOUNT, F_REFUSED, F_TIMED_OUT, F_BYTES_RECEIVED, F_SECONDS,
 	_F_MAX,
 };
 
@@ -36,6 +38,8 @@ static const struct {
 	[F_LAST_SEEN] = { "last_seen", false },	 [F_LAST_DESTINATION] = { "last_destination", false },
 	[F_ROW] = { "row", false },		 [F_CONTAINER] = { "container", false },
 	[F_CGROUP] = { "cgroup", false },	 [F_ACCOUNT] = { "account", false },
+	[F_REFUSED] = { "refused", true },	 [F_TIMED_OUT] = { "timed_out", true },
+	[F_BYTES_RECEIVED] = { "bytes_received", true }, [F_SECONDS] = { "seconds", true },
 };
 
 /* One row, ready to be written in any format. The texts belong to others. */
@@ -83,6 +87,10 @@ static void fill_line(const struct sw_report_row *row, struct line *l)
 	l->number[F_BYTES_SENT] = s->outcome.bytes_sent;
 	l->number[F_ESTABLISHED] = s->outcome.established;
 	l->number[F_FAILED] = s->outcome.refused + s->outcome.timed_out + s->outcome.failed;
+	l->number[F_REFUSED] = s->outcome.refused;
+	l->number[F_TIMED_OUT] = s->outcome.timed_out;
+	l->number[F_BYTES_RECEIVED] = s->outcome.bytes_received;
+	l->number[F_SECONDS] = s->outcome.duration_ns / NSEC_PER_SEC;
 	if (s->cgroup) {
 		sw_container_describe(s->cgroup, l->container, sizeof(l->container));
 		l->text[F_CONTAINER] = l->container;
@@ -165,14 +173,14 @@ static int print_json(const struct sw_report *f, const struct sw_stats *s,
 static const struct sw_column columns[] = {
 	{ .title = "DOMAIN", .min = 14 },
 	{ .title = "USER", .min = 8 },
-	{ .title = "UID", .right = true, .drop = 3 },
+	{ .title = "UID", .right = true, .drop = 6 },
 	{ .title = "DENIED", .right = true, .loud = true, .hide_empty = true },
 	{ .title = "WOULD DENY", .right = true, .loud = true, .hide_empty = true },
 	{ .title = "LIMITED", .right = true, .loud = true, .hide_empty = true },
 	{ .title = "REDIRECTED", .right = true, .loud = true, .hide_empty = true, .drop = 5 },
 	{ .title = "ALLOWED", .right = true, .hide_empty = true, .drop = 4 },
-	{ .title = "LOCAL", .right = true, .hide_empty = true, .drop = 6 },
-	{ .title = "SENDMAIL", .right = true, .hide_empty = true, .drop = 6 },
+	{ .title = "LOCAL", .right = true, .hide_empty = true, .drop = 3 },
+	{ .title = "SENDMAIL", .right = true, .hide_empty = true, .drop = 3 },
 	{ .title = "DESTS", .right = true, .hide_empty = true, .drop = 7 },
 	{ .title = "LAST SEEN", .right = true, .drop = 2 },
 	{ .title = "LAST DESTINATION", .hide_empty = true, .drop = 9 },
@@ -279,6 +287,12 @@ static int print_nobody(const struct sw_report *f, const struct sw_stats *s, str
 	uint64_t sum = 0;
 	int r;
 
+	if (f->channel != SW_CHANNEL_DIRECT) {
+		printf("nobody: nothing was sent by %s\n", f->channel == SW_CHANNEL_LOCAL ?
+		       "SMTP to this machine" : f->channel == SW_CHANNEL_SENDMAIL ? "sendmail" :
+		       "any way");
+		return print_looked_at(d, about);
+	}
 	everybody.all = true;
 	everybody.top = 0;
 	everybody.by = SW_REPORT_BY_UID;

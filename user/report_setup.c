@@ -35,6 +35,17 @@ int sw_report_read(const struct sw_options *o, struct sw_live *live, struct sw_s
 		       "is missing", o->target.pin_dir, strerror(-r));
 }
 
+int sw_report_take_channel(const char *arg, enum sw_channel *ret)
+{
+	for (int i = 0; i < _SW_CHANNEL_MAX; i++) {
+		if (!strcmp(arg, sw_channel_name((enum sw_channel)i))) {
+			*ret = (enum sw_channel)i;
+			return SW_EXIT_GOOD;
+		}
+	}
+	return log_err(SW_EXIT_USAGE, "there is no channel '%s'; use direct, local, sendmail or all", arg);
+}
+
 /* [domains] of the configuration, malloc'd; NULL where it says nothing or cannot be read. */
 static void read_config(const struct sw_options *o, char **sources, char **root)
 {

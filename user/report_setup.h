@@ -18,6 +18,9 @@ int sw_report_read(const struct sw_options *o, struct sw_live *live, struct sw_s
  */
 int sw_report_domains(const struct sw_options *o, struct sw_domains **ret);
 
+/* The argument of --channel. SW_EXIT_GOOD and `ret`, or SW_EXIT_USAGE after one error. */
+int sw_report_take_channel(const char *arg, enum sw_channel *ret);
+
 struct sw_report_setup {
 	struct sw_domains *domains;
 	struct sw_report_about about;

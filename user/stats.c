@@ -27,21 +27,6 @@ unsigned int sw_sketch_estimate(const uint64_t sketch[SW_SKETCH_WORDS], bool *fu
 	return (unsigned int)(estimate + 0.5);
 }
 
-uint64_t sw_stat_attempts(const struct sw_stat *s)
-{
-	uint64_t sum = 0;
-
-	for (int i = 0; i < _SW_N_MAX; i++)
-		sum += s->n[i];
-	return sum;
-}
-
-uint64_t sw_stat_offences(const struct sw_stat *s)
-{
-	return s->n[SW_N_DENIED] + s->n[SW_N_WOULD_DENY] + s->n[SW_N_LIMITED] +
-	       s->n[SW_N_REDIRECTED];
-}
-
 /* The offset between the clocks is that of this moment: one remembered from an earlier one would
  * be wrong after the wall clock was set. */
 static time_t wall_time(const struct sw_stats_raw *raw, uint64_t mono_ns)
@@ -287,15 +272,6 @@ int sw_stat_compare_account(const void *a, const void *b)
 	return x->owner < y->owner ? -1 : x->owner > y->owner;
 }
 
-bool sw_stat_is_worse(const struct sw_stat *a, const struct sw_stat *b)
-{
-	uint64_t a_bad = sw_stat_offences(a), b_bad = sw_stat_offences(b);
-
-	if (a_bad != b_bad)
-		return a_bad > b_bad;
-	return sw_stat_attempts(a) > sw_stat_attempts(b);
-}
-
 /* What only origins know, for account `a` from its `n` origins. */
 static void merge_origins(struct sw_stat *a, const struct sw_stat *origins, size_t n)
 {
@@ -304,7 +280,7 @@ static void merge_origins(struct sw_stat *a, const struct sw_stat *origins, size
 	for (size_t i = 0; i < n; i++) {
 		for (int j = 0; j < SW_SKETCH_WORDS; j++)
 			a->sketch[j] |= origins[i].sketch[j];
-		if (sw_stat_is_worse(&origins[i], worst))
+		if (sw_stat_is_worse(&origins[i], worst, SW_CHANNEL_DIRECT))
 			worst = &origins[i];
 		if (origins[i].last_ns > newest->last_ns)
 			newest = &origins[i];

@@ -111,11 +111,14 @@ void sw_outcome_add(struct sw_outcome *sum, const struct sw_outcome *o);
 /* Those that make an offender: denied, would be denied, limited, redirected. */
 uint64_t sw_stat_offences(const struct sw_stat *s);
 
+/* Those by one way out; of SW_CHANNEL_DIRECT those that make an offender. */
+uint64_t sw_stat_by(const struct sw_stat *s, enum sw_channel c);
+
 /* Gives the rows of `s` their outcomes. 0 or -ENOMEM. Part of sw_stats_build(). */
 int sw_outcomes_join(const struct sw_map_dump *d, struct sw_stats *s);
 
-/* Whether `a` says more about what an account does wrong than `b`. */
-bool sw_stat_is_worse(const struct sw_stat *a, const struct sw_stat *b);
+/* Whether `a` says more about what an account does by this way out than `b`. */
+bool sw_stat_is_worse(const struct sw_stat *a, const struct sw_stat *b, enum sw_channel c);
 
 /* By the account that two rows belong to, as qsort(3) wants it. SW_ROW_MORE is an account's. */
 int sw_stat_compare_account(const void *a, const void *b);

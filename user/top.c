@@ -164,6 +164,10 @@ enum sw_top_action sw_top_press(struct sw_top *t, int key)
 		t->by_uid = !t->by_uid;
 		show(t, SW_TOP_RANKING);
 		return SW_TOP_READ;
+	case 'c':
+		t->channel = (enum sw_channel)((t->channel + 1) % _SW_CHANNEL_MAX);
+		show(t, SW_TOP_RANKING);
+		return SW_TOP_READ;
 	case ' ':
 		return SW_TOP_READ;
 	case SW_KEY_ENTER:

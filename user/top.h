@@ -24,7 +24,7 @@
 struct sw_top_snapshot {
 	uint64_t time_ns;	/* CLOCK_MONOTONIC */
 	struct sw_top_count {
-		uint64_t id, offences;
+		uint64_t id, n[_SW_CHANNEL_MAX];	/* sw_stat_by() */
 	} *count;
 	size_t n;
 };
@@ -38,12 +38,13 @@ struct sw_top_history {
 int sw_top_history_add(struct sw_top_history *h, const struct sw_stats *s, uint64_t now_ns);
 void sw_top_history_free(struct sw_top_history *h);
 
-/* Offences of the rows with these ids, between the last two readings and over the window. */
+/* Of the rows with these ids, by this way out, between the last two readings and over the window. */
 struct sw_top_rate {
 	bool known;		/* there are two readings */
 	double per_second, per_minute;
 };
-struct sw_top_rate sw_top_rate(const struct sw_top_history *h, const uint64_t *id, size_t n);
+struct sw_top_rate sw_top_rate(const struct sw_top_history *h, const uint64_t *id, size_t n,
+			       enum sw_channel channel);
 
 /* ---- What is looked at: top.c ---- */
 
@@ -65,6 +66,7 @@ enum sw_top_key {
 struct sw_top {
 	enum sw_top_view view;
 	enum sw_top_sort sort;
+	enum sw_channel channel;	/* whose attempts are ranked: of SW_CHANNEL_DIRECT offences */
 	bool by_uid;		/* the ranking is of accounts, not of domains */
 	bool paused, help, typing;
 	char filter[SW_TOP_FILTER_LEN];	/* rows have to hold this text; empty: all */
@@ -125,8 +127,9 @@ struct sw_top_data {
 	size_t n_lines;
 };
 
-/* Takes over a reading and sums it up anew; lines are void until sw_top_lines(). 0 or -ENOMEM. */
-int sw_top_take(struct sw_top_data *d, struct sw_stats *s, bool by_uid, uint64_t now_ns);
+/* Takes over a reading and sums it up anew, as `t` looks at it; lines are void until
+ * sw_top_lines(). 0 or -ENOMEM. */
+int sw_top_take(struct sw_top_data *d, struct sw_stats *s, const struct sw_top *t, uint64_t now_ns);
 void sw_top_data_free(struct sw_top_data *d);	/* not the domains */
 
 /* Lines of what `t` looks at. When what was opened is gone, there are none. 0 or -ENOMEM. */

@@ -15,9 +15,10 @@ static void drop_lines(struct sw_top_data *d)
 	d->n_lines = 0;
 }
 
-int sw_top_take(struct sw_top_data *d, struct sw_stats *s, bool by_uid, uint64_t now_ns)
+int sw_top_take(struct sw_top_data *d, struct sw_stats *s, const struct sw_top *t, uint64_t now_ns)
 {
-	const struct sw_report what = { .by = by_uid ? SW_REPORT_BY_UID : SW_REPORT_BY_DOMAIN };
+	const struct sw_report what = { .by = t->by_uid ? SW_REPORT_BY_UID : SW_REPORT_BY_DOMAIN,
+					.channel = t->channel };
 	int r;
 
 	drop_lines(d);
@@ -98,13 +99,13 @@ static uint64_t row_id(const struct sw_report_row *row, bool by_uid)
 }
 
 /* Rates of an account are its own; those of a domain are summed from its directories. */
-static int rate_row(const struct sw_top_data *d, const struct sw_report_row *row, bool by_uid,
-		    struct sw_top_rate *ret)
+static int rate_row(const struct sw_top_data *d, const struct sw_report_row *row,
+		    const struct sw_top *t, struct sw_top_rate *ret)
 {
 	_cleanup_free_ uint64_t *id = NULL;
 
-	if (by_uid) {
-		*ret = sw_top_rate(&d->history, &row->sum.id, 1);
+	if (t->by_uid) {
+		*ret = sw_top_rate(&d->history, &row->sum.id, 1, t->channel);
 		return 0;
 	}
 	id = calloc(row->n_origins + 1, sizeof(*id));
@@ -112,7 +113,7 @@ static int rate_row(const struct sw_top_data *d, const struct sw_report_row *row
 		return -ENOMEM;
 	for (size_t i = 0; i < row->n_origins; i++)
 		id[i] = row->origin[i]->id;
-	*ret = sw_top_rate(&d->history, id, row->n_origins);
+	*ret = sw_top_rate(&d->history, id, row->n_origins, t->channel);
 	return 0;
 }
 
@@ -151,13 +152,14 @@ static int compare_name(const struct sw_top_line *a, const struct sw_top_line *b
 	return strcmp(a->site.domain, b->site.domain);
 }
 
-static int compare(const void *a, const void *b, void *sort)
+static int compare(const void *a, const void *b, void *top)
 {
 	const struct sw_top_line *x = a, *y = b;
 	const struct sw_stat *p = stat_of(x), *q = stat_of(y);
+	const struct sw_top *t = top;
 	int r = 0;
 
-	switch (*(const enum sw_top_sort *)sort) {
+	switch (t->sort) {
 	case SW_TOP_BY_SECOND:
 		r = descending(x->rate.per_second, y->rate.per_second) ?:
 		    descending(x->rate.per_minute, y->rate.per_minute);
@@ -174,7 +176,7 @@ static int compare(const void *a, const void *b, void *sort)
 	default:
 		break;
 	}
-	r = r ?: descending((double)sw_stat_offences(p), (double)sw_stat_offences(q));
+	r = r ?: descending((double)sw_stat_by(p, t->channel), (double)sw_stat_by(q, t->channel));
 	return r ?: x->id < y->id ? -1 : x->id > y->id;
 }
 
@@ -192,7 +194,7 @@ static int list_ranking(struct sw_top_data *d, const struct sw_top *t)
 		struct sw_top_line l = { .row = &d->rows.row[i], .site = d->rows.row[i].site };
 
 		l.id = row_id(l.row, t->by_uid);
-		r = rate_row(d, l.row, t->by_uid, &l.rate);
+		r = rate_row(d, l.row, t, &l.rate);
 		keep(d, &l, t);
 	}
 	return r;
@@ -209,10 +211,10 @@ static int list_directories(struct sw_top_data *d, const struct sw_top *t)
 	for (size_t i = 0; row && i < row->n_origins && !r; i++) {
 		struct sw_top_line l = { .origin = row->origin[i], .id = row->origin[i]->id };
 
-		if (!sw_stat_offences(l.origin))
+		if (!sw_stat_by(l.origin, t->channel))
 			break;	/* worst first */
 		r = sw_report_attribute(d->domains, l.origin, &l.site);
-		l.rate = sw_top_rate(&d->history, &l.id, 1);
+		l.rate = sw_top_rate(&d->history, &l.id, 1, t->channel);
 		keep(d, &l, t);
 	}
 	return r;
@@ -231,7 +233,6 @@ static void list_events(struct sw_top_data *d, const struct sw_top *t)
 
 int sw_top_lines(struct sw_top_data *d, const struct sw_top *t)
 {
-	enum sw_top_sort sort = t->sort;
 	size_t room = d->rows.n + d->stats.n_origins + d->n_events;
 	int r = 0;
 
@@ -246,6 +247,6 @@ int sw_top_lines(struct sw_top_data *d, const struct sw_top *t)
 	else
 		list_events(d, t);
 	if (t->view != SW_TOP_EVENTS)
-		qsort_r(d->line, d->n_lines, sizeof(*d->line), compare, &sort);
+		qsort_r(d->line, d->n_lines, sizeof(*d->line), compare, (void *)t);
 	return r;
 }

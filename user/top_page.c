@@ -50,23 +50,27 @@ static const struct sw_column ranking[] = {
 	{ .title = "/SEC", .right = true, .loud = true },
 	{ .title = "/MIN", .right = true },
 	{ .title = "TOTAL", .right = true },
-	{ .title = "DESTS", .right = true, .drop = 2 },
+	{ .title = "LOCAL", .right = true, .hide_empty = true, .drop = 2 },
+	{ .title = "SENDMAIL", .right = true, .hide_empty = true, .drop = 2 },
+	{ .title = "DESTS", .right = true, .drop = 3 },
 	{ .title = "LAST SEEN", .right = true, .drop = 1 },
 	{ .title = "DIRECTORY", .min = 10 },
-	{ .title = "SCRIPT", .min = 8, .drop = 3 },
+	{ .title = "SCRIPT", .min = 8, .drop = 4 },
 };
 
-static int add_ranking(struct sw_table *t, const struct sw_top_line *l, time_t now)
+static int add_ranking(struct sw_table *t, const struct sw_top_line *l, enum sw_channel channel,
+		       time_t now)
 {
 	const struct sw_stat *s = &l->row->sum;
 	char uid[16], domain[300], sec[RATE_LEN], min[RATE_LEN], total[SW_NUMBER_LEN];
-	char dests[SW_NUMBER_LEN], ago[SW_TIME_LEN];
+	char dests[SW_NUMBER_LEN], ago[SW_TIME_LEN], local[SW_NUMBER_LEN], sendmail[SW_NUMBER_LEN];
 
 	return sw_table_add(t, (const char *[]){
 		domain_cell(&l->row->site, domain, sizeof(domain)), user_cell(l->row, uid),
 		rate_cell(l->rate.known, l->rate.per_second, sec),
 		rate_cell(l->rate.known, l->rate.per_minute, min),
-		sw_number(sw_stat_offences(s), total), sw_number(s->destinations, dests),
+		sw_number(sw_stat_by(s, channel), total), sw_number(s->n[SW_N_LOCAL], local),
+		sw_number(s->n[SW_N_SENDMAIL], sendmail), sw_number(s->destinations, dests),
 		s->last ? sw_time_ago(s->last, now, ago) : "-", s->directory ?: "-",
 		s->script ?: "-" });
 }
@@ -76,22 +80,27 @@ static const struct sw_column directories[] = {
 	{ .title = "/SEC", .right = true, .loud = true },
 	{ .title = "/MIN", .right = true },
 	{ .title = "TOTAL", .right = true },
+	{ .title = "LOCAL", .right = true, .hide_empty = true, .drop = 2 },
+	{ .title = "SENDMAIL", .right = true, .hide_empty = true, .drop = 2 },
 	{ .title = "LAST SEEN", .right = true, .drop = 1 },
-	{ .title = "LAST DESTINATION", .drop = 3 },
+	{ .title = "LAST DESTINATION", .drop = 4 },
 	{ .title = "DIRECTORY", .min = 14 },
-	{ .title = "SCRIPT", .min = 10, .drop = 2 },
+	{ .title = "SCRIPT", .min = 10, .drop = 3 },
 };
 
-static int add_directory(struct sw_table *t, const struct sw_top_line *l, time_t now)
+static int add_directory(struct sw_table *t, const struct sw_top_line *l, enum sw_channel channel,
+			 time_t now)
 {
 	const struct sw_stat *o = l->origin;
 	char domain[300], sec[RATE_LEN], min[RATE_LEN], total[SW_NUMBER_LEN], ago[SW_TIME_LEN];
+	char local[SW_NUMBER_LEN], sendmail[SW_NUMBER_LEN];
 
 	return sw_table_add(t, (const char *[]){
 		domain_cell(&l->site, domain, sizeof(domain)),
 		rate_cell(l->rate.known, l->rate.per_second, sec),
 		rate_cell(l->rate.known, l->rate.per_minute, min),
-		sw_number(sw_stat_offences(o), total), o->last ? sw_time_ago(o->last, now, ago) : "-",
+		sw_number(sw_stat_by(o, channel), total), sw_number(o->n[SW_N_LOCAL], local),
+		sw_number(o->n[SW_N_SENDMAIL], sendmail), o->last ? sw_time_ago(o->last, now, ago) : "-",
 		*o->last_destination ? o->last_destination : "-", o->directory ?: "-",
 		o->script ?: "-" });
 }
@@ -131,9 +140,9 @@ int sw_top_print(FILE *f, const struct sw_top_data *d, const struct sw_top *t,
 		const struct sw_top_line *l = &d->line[i];
 
 		if (l->row)
-			r = add_ranking(&table, l, d->stats.now);
+			r = add_ranking(&table, l, t->channel, d->stats.now);
 		else if (l->origin)
-			r = add_directory(&table, l, d->stats.now);
+			r = add_directory(&table, l, t->channel, d->stats.now);
 		else
 			r = add_event(&table, l);
 	}
@@ -159,9 +168,11 @@ char *sw_top_headline(const struct sw_top_data *d, const struct sw_top *t, bool 
 	}
 	localtime_r(&d->stats.now, &tm);
 	strftime(clock, sizeof(clock), "%H:%M:%S", &tm);
-	if (asprintf(&text, "%s  %s  mode %s  %s offender%s  %s/s%s", about->host ?: "smtpwall", clock,
+	if (asprintf(&text, "%s  %s  mode %s  %s %s%s  %s/s%s", about->host ?: "smtpwall", clock,
 		     about->generation ? sw_mode_name(about->mode) : "(not whole)",
-		     sw_number(d->rows.n_all, n), d->rows.n_all == 1 ? "" : "s",
+		     sw_number(d->rows.n_all, n),
+		     t->channel == SW_CHANNEL_DIRECT ? "offender" : "sender",
+		     d->rows.n_all == 1 ? "" : "s",
 		     t->view == SW_TOP_RANKING ? rate_cell(all.known, all.per_second, sec) : "-",
 		     t->paused ? "  PAUSED" : "") < 0) {
 		text = NULL;
@@ -179,7 +190,9 @@ char *sw_top_crumbs(const struct sw_top_data *d, const struct sw_top *t, bool ut
 	};
 	const char *note = t->view == SW_TOP_EVENTS && d->event_problem ? d->event_problem : "";
 
-	if (asprintf(&text, "%s%s  sorted by %s%s%s%s%s%s", t->by_uid ? "accounts" : "domains",
+	if (asprintf(&text, "%s%s%s%s  sorted by %s%s%s%s%s%s", t->by_uid ? "accounts" : "domains",
+		     t->channel == SW_CHANNEL_DIRECT ? "" : "  channel ",
+		     t->channel == SW_CHANNEL_DIRECT ? "" : sw_channel_name(t->channel),
 		     views[t->view], t->view == SW_TOP_EVENTS ? "time" : sw_top_sort_name(t->sort),
 		     *t->filter ? "  with '" : "", t->filter, *t->filter ? "'" : "", *note ? "  " : "",
 		     note) < 0) {
@@ -196,7 +209,7 @@ char *sw_top_helpline(const struct sw_top *t, bool utf8)
 	if (!t->typing)
 		return strdup(t->view == SW_TOP_EVENTS ?
 			      "q quit  Backspace back  / filter  p pause  ? help" :
-			      "q quit  Enter open  Backspace back  s sort  / filter  b by  p pause  ? help");
+			      "q quit  Enter open  Backspace back  s sort  c channel  / filter  b by  ? help");
 	if (asprintf(&text, "filter: %s_", t->typed) < 0) {
 		text = NULL;
 		return NULL;
@@ -211,11 +224,13 @@ const char *const sw_top_help[] = {
 	"r m d l n    sort by rate, by minute, denied, last seen, name;  s  the next one",
 	"/            show only lines with a text: type it, then Enter (Escape: leave it)",
 	"b            rank domains or accounts",
+	"c            the next way out: direct (offenders), local, sendmail, all of them",
 	"+ -          read less or more often",
 	"Space        read now             p  pause            q  quit",
 	"",
 	"/SEC and /MIN are attempts that were denied, limited or redirected, or would be,",
 	"since the reading before, and over the last minute. TOTAL is since they are counted.",
+	"With another channel they are SMTP to this machine, mail handed to sendmail, or all.",
 	"'shop.example +2': the account is sure, and it has two more sites.",
 	NULL,
 };

@@ -25,8 +25,13 @@ static void forget(struct sw_top_history *h, size_t n)
 
 static void add(struct sw_top_snapshot *to, const struct sw_stat *s, size_t n)
 {
-	for (size_t i = 0; i < n; i++)
-		to->count[to->n++] = (struct sw_top_count){ s[i].id, sw_stat_offences(&s[i]) };
+	for (size_t i = 0; i < n; i++) {
+		struct sw_top_count *c = &to->count[to->n++];
+
+		c->id = s[i].id;
+		for (int j = 0; j < _SW_CHANNEL_MAX; j++)
+			c->n[j] = sw_stat_by(&s[i], (enum sw_channel)j);
+	}
 }
 
 int sw_top_history_add(struct sw_top_history *h, const struct sw_stats *s, uint64_t now_ns)
@@ -55,7 +60,8 @@ void sw_top_history_free(struct sw_top_history *h)
 	forget(h, h->n);
 }
 
-static uint64_t sum_of(const struct sw_top_snapshot *s, const uint64_t *id, size_t n)
+static uint64_t sum_of(const struct sw_top_snapshot *s, const uint64_t *id, size_t n,
+		       enum sw_channel channel)
 {
 	uint64_t sum = 0;
 
@@ -65,23 +71,24 @@ static uint64_t sum_of(const struct sw_top_snapshot *s, const uint64_t *id, size
 							   compare_count);
 
 		/* A row that was not there yet had counted nothing. */
-		sum += found ? found->offences : 0;
+		sum += found ? found->n[channel] : 0;
 	}
 	return sum;
 }
 
 /* Per second between two readings. Counters only grow, unless everything was taken down between. */
 static double rate_between(const struct sw_top_snapshot *from, const struct sw_top_snapshot *to,
-			   const uint64_t *id, size_t n)
+			   const uint64_t *id, size_t n, enum sw_channel channel)
 {
-	uint64_t a = sum_of(from, id, n), b = sum_of(to, id, n);
+	uint64_t a = sum_of(from, id, n, channel), b = sum_of(to, id, n, channel);
 
 	if (b <= a || to->time_ns <= from->time_ns)
 		return 0;
 	return (double)(b - a) * NSEC_PER_SEC / (double)(to->time_ns - from->time_ns);
 }
 
-struct sw_top_rate sw_top_rate(const struct sw_top_history *h, const uint64_t *id, size_t n)
+struct sw_top_rate sw_top_rate(const struct sw_top_history *h, const uint64_t *id, size_t n,
+			       enum sw_channel channel)
 {
 	const struct sw_top_snapshot *last = h->snapshot + h->n - 1;
 
@@ -89,7 +96,7 @@ struct sw_top_rate sw_top_rate(const struct sw_top_history *h, const uint64_t *i
 		return (struct sw_top_rate){};
 	return (struct sw_top_rate){
 		.known = true,
-		.per_second = rate_between(last - 1, last, id, n),
-		.per_minute = SEC_PER_MIN * rate_between(h->snapshot, last, id, n),
+		.per_second = rate_between(last - 1, last, id, n, channel),
+		.per_minute = SEC_PER_MIN * rate_between(h->snapshot, last, id, n, channel),
 	};
 }

@@ -105,7 +105,9 @@ static int put_lines(const struct sw_top_data *d, const struct sw_top *t)
 	if (!d->n_lines) {
 		put_line(ABOVE + 1, *t->filter ? "Nothing holds the text of the filter." :
 			 t->view == SW_TOP_EVENTS ? "No event of it has come yet." :
-			 "Nothing was denied, limited or redirected.", A_NORMAL, 0);
+			 t->channel == SW_CHANNEL_DIRECT ?
+			 "Nothing was denied, limited or redirected." :
+			 "Nobody used that way out.", A_NORMAL, 0);
 		return 0;
 	}
 	f = open_memstream(&text, &len);

@@ -62,6 +62,18 @@ check "--once: 80 columns hold it" is "$(awk 'length > 80' <<<"$out")" ''
 run "$smtpwall" top --once --interval 0.25 --by uid --filter BOB
 check "--once --by uid --filter" is "$(first_words)" bob.example
 
+run "$smtpwall" top --once --channel fax
+fails "a channel that is none" 2 "direct, local, sendmail or all"
+as 61010 bash -c 'cd "$0" && for i in 1 2 3; do echo >/dev/tcp/127.0.0.1/25; done' "$tmp/web/bob" \
+	2>/dev/null
+run env COLUMNS=80 "$smtpwall" top --once --interval 0.25 --channel local
+check "--channel local: who spoke to this machine" is "$(first_words)" bob.example
+check "--channel local: how often" eval '[[ $(sed -n 3p <<<"$out") =~ bob\ +0\ +0\ +3\ +3 ]]'
+check "--channel local: 80 columns hold it" is "$(awk 'length > 80' <<<"$out")" ''
+run env COLUMNS=80 "$smtpwall" top --once --interval 0.25
+check "--once, with a local column: 80 columns hold it" is "$(awk 'length > 80' <<<"$out")" ''
+check "--once: has it" has "$(sed -n 2p <<<"$out")" LOCAL
+
 # ---- A terminal ----
 
 # shellcheck disable=SC2317 # called by check, at some remove
@@ -110,6 +122,12 @@ press n
 check "sorted by name" eval 'shows "sorted by name" && begins 4 blog.example'
 press d
 check "sorted by denied" shows "sorted by denied"
+press c
+check "the next channel" eval 'shows "channel local" && shows "mode enforce  1 sender" &&
+	begins 4 bob.example'
+press c c c
+check "and round to the first" eval 'shows "3 offenders" &&
+	within 30 "[[ \$(line 2) == \"domains  sorted\"* ]]"'
 press / s h o p Enter
 check "a filter" eval "shows \"with 'shop'\" && within 30 '[[ \$(screen) != *bob.example* ]]'"
 press BSpace

@@ -260,15 +260,15 @@ static void test_machine(void **state)
 	assert_string_equal(tsv,
 		"1001\talice\texample.com\t3\ttrueuserdomains\t/tmp\t[perl]\t120\t0\t120\t0\t0\t0\t0\t"
 		"0\t0\t0\t0\t0\t1970-01-01T00:15:00Z\t1970-01-01T00:50:00Z\t\taccount\t"
-		"unit cron.service\t/system.slice/cron.service\talice\n"
+		"unit cron.service\t/system.slice/cron.service\talice\t0\t0\t0\t0\n"
 		"\t(kernel)\t\t0\tnone\t\t\t4\t0\t4\t0\t0\t0\t0\t0\t0\t0\t0\t0\t"
-		"1970-01-01T00:13:20Z\t1970-01-01T01:56:40Z\t\tkernel\t\t\t\n");
+		"1970-01-01T00:13:20Z\t1970-01-01T01:56:40Z\t\tkernel\t\t\t\t0\t0\t0\t0\n");
 	assert_string_equal(csv, "uid,user,domain,domains,source,directory,script,attempts,"
 		"allowed,denied,would_deny,limited,redirected,local,sendmail,destinations,"
 		"bytes_sent,established,failed,first_seen,last_seen,last_destination,row,"
-		"container,cgroup,account\r\n"
+		"container,cgroup,account,refused,timed_out,bytes_received,seconds\r\n"
 		"1003,carol,,0,home,/home/carol/x\\x1b<b>,c,2,0,0,0,2,0,0,0,0,0,0,0,"
-		"1970-01-01T00:11:40Z,1970-01-01T01:40:00Z,,account,,,carol\r\n");
+		"1970-01-01T00:11:40Z,1970-01-01T01:40:00Z,,account,,,carol,0,0,0,0\r\n");
 }
 
 static void test_json(void **state)
@@ -287,7 +287,112 @@ static void test_json(void **state)
 		"\"redirected\":0,\"local\":0,\"sendmail\":0,\"destinations\":2,\"bytes_sent\":0,"
 		"\"established\":0,\"failed\":0,\"first_seen\":\"1970-01-01T00:15:00Z\","
 		"\"last_seen\":\"1970-01-01T01:23:20Z\",\"last_destination\":null,"
-		"\"row\":\"account\",\"container\":null,\"cgroup\":null,\"account\":\"alice\"}]}\n");
+		"\"row\":\"account\",\"container\":null,\"cgroup\":null,\"account\":\"alice\","
+		"\"refused\":0,\"timed_out\":0,\"bytes_received\":0,\"seconds\":0}]}\n");
+}
+
+/* The other ways out: who used them most, which directory it was, and what became of connects. */
+static struct sw_stats make_senders(void)
+{
+	static struct sw_stat accounts[3], o[4];
+	const struct sw_stats s = { .accounts = accounts, .n_accounts = 3, .origins = o, .n_origins = 4,
+				    .now = 9000 };
+
+	o[0] = (struct sw_stat){ .uid = 33, .n = { 0, 0, 0, 0, 0, 2, 9 }, .directory = "/srv/x",
+				 .first = 1, .last = 2 };
+	o[1] = (struct sw_stat){ .uid = 1001, .n = { 0, 7, 0, 0, 0, 1, 0 }, .first = 1, .last = 2,
+				 .directory = "/home/alice/public_html", .script = "m.php",
+				 .outcome = { 1, 2, 3, 4, 500, 60, 7900000000 } };
+	o[2] = (struct sw_stat){ .uid = 1001, .n = { 0, 0, 0, 0, 0, 20, 3 }, .first = 1, .last = 2,
+				 .directory = "/home/alice/shop", .script = "s.php" };
+	o[3] = (struct sw_stat){ .uid = 1003, .n = { 4, 0, 0, 0, 0, 0, 5 }, .directory = "/c",
+				 .first = 1, .last = 2 };
+	accounts[0] = o[0];
+	accounts[1] = o[1];
+	accounts[1].n[SW_N_LOCAL] = 21;
+	accounts[1].n[SW_N_SENDMAIL] = 3;
+	accounts[2] = o[3];
+	for (size_t i = 0; i < 3; i++)
+		accounts[i].worst = &o[i < 2 ? i : 3];
+	return s;
+}
+
+/* The rows as "user:count:directory" with blanks between; malloc'd. */
+static char *senders(const struct sw_report *f)
+{
+	const struct sw_stats s = make_senders();
+	struct sw_report_rows rows;
+	char *text = NULL;
+	size_t size;
+	FILE *out = open_memstream(&text, &size);
+
+	assert_int_equal(sw_report_build(f, &s, d, &rows), 0);
+	for (size_t i = 0; i < rows.n; i++)
+		fprintf(out, "%s%s:%llu:%s", i ? " " : "", rows.row[i].site.user,
+			(unsigned long long)sw_stat_by(&rows.row[i].sum, f->channel),
+			rows.row[i].sum.directory);
+	fclose(out);
+	sw_report_free(&rows);
+	return text;
+}
+
+static void test_channels(void **state)
+{
+	static const struct { struct sw_report f; const char *want; } rows[] = {
+		{ {}, "alice:7:/home/alice/public_html" },
+		{ { .channel = SW_CHANNEL_LOCAL }, "alice:21:/home/alice/shop www-data:2:/srv/x" },
+		{ { .channel = SW_CHANNEL_SENDMAIL },
+		  "www-data:9:/srv/x carol:5:/c alice:3:/home/alice/shop" },
+		{ { .channel = SW_CHANNEL_ALL },
+		  "alice:31:/home/alice/shop www-data:11:/srv/x carol:9:/c" },
+		{ { .channel = SW_CHANNEL_LOCAL, .all = true },
+		  "alice:21:/home/alice/shop www-data:2:/srv/x carol:0:/c" },
+		{ { .channel = SW_CHANNEL_SENDMAIL, .sort = SW_SORT_UID, .top = 1 }, "www-data:9:/srv/x" },
+		{ { .channel = SW_CHANNEL_LOCAL, .by = SW_REPORT_BY_DIRECTORY, .is_uid = true,
+		    .uid = 1001 }, "alice:20:/home/alice/shop alice:1:/home/alice/public_html" },
+		{ { .channel = SW_CHANNEL_LOCAL, .by = SW_REPORT_BY_DOMAIN, .domain = "shop.example" },
+		  "alice:20:/home/alice/shop" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		_cleanup_free_ char *got = senders(&rows[i].f);
+
+		if (strcmp(got, rows[i].want) != 0)
+			fail_msg("row %zu: %s, not %s", i, got, rows[i].want);
+	}
+}
+
+/* The three side by side, and what became of connections, in every format. */
+static void test_side_by_side(void **state)
+{
+	const struct sw_report f = { .by = SW_REPORT_BY_DIRECTORY, .all = true };
+	const struct sw_report mail = { .channel = SW_CHANNEL_SENDMAIL };
+	const struct sw_report nobody = { .channel = SW_CHANNEL_LOCAL, .is_uid = true, .uid = 1003 };
+	const struct sw_stats s = make_senders();
+	_cleanup_free_ char *json = print(&f, SW_FORMAT_JSON, false, &s), *table = NULL, *page = NULL;
+	_cleanup_free_ char *none = print(&nobody, SW_FORMAT_TABLE, false, &s);
+
+	(void)state;
+	assert_non_null(strstr(json, "\"denied\":7,\"would_deny\":0,\"limited\":0,\"redirected\":0,"
+			       "\"local\":1,\"sendmail\":0,"));
+	assert_non_null(strstr(json, "\"bytes_sent\":500,\"established\":1,\"failed\":9,"));
+	assert_non_null(strstr(json, "\"refused\":2,\"timed_out\":3,\"bytes_received\":60,"
+			       "\"seconds\":7}"));
+	setenv("COLUMNS", "80", 1);
+	table = print(&mail, SW_FORMAT_TABLE, false, &s);
+	assert_non_null(strstr(table, "DENIED  "));
+	assert_non_null(strstr(table, "  LOCAL  SENDMAIL  "));
+	page = print(&mail, SW_FORMAT_HTML, false, &s);
+	assert_non_null(strstr(page, "<div><dt>Denied, limited or redirected</dt><dd>7</dd></div>\n"
+			       "<div><dt>Direct, let through</dt><dd>0</dd></div>\n"
+			       "<div><dt>Local: SMTP to this machine</dt><dd>21</dd></div>\n"
+			       "<div><dt>Handed to sendmail</dt><dd>3</dd></div>\n"));
+	assert_non_null(strstr(page, "<dt>Timed out</dt><dd>3</dd>"));
+	assert_non_null(strstr(page, "<dt>Bytes received</dt><dd>60</dd>"));
+	assert_non_null(strstr(page, "data-label=\"Local\">20</td>"
+			       "<td role=\"cell\" class=\"n\" data-label=\"Sendmail\">3</td>"));
+	assert_non_null(strstr(none, "nobody: nothing was sent by SMTP to this machine\n"));
 }
 
 static size_t longest_line(const char *text)
@@ -469,6 +574,8 @@ int main(void)
 		cmocka_unit_test(test_origins_of_accounts),
 		cmocka_unit_test(test_machine),
 		cmocka_unit_test(test_json),
+		cmocka_unit_test(test_channels),
+		cmocka_unit_test(test_side_by_side),
 		cmocka_unit_test(test_table),
 		cmocka_unit_test(test_width),
 		cmocka_unit_test(test_color),

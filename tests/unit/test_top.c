@@ -30,7 +30,7 @@ static void read_counts(struct sw_top_history *h, uint64_t at_s, uint64_t a, uin
 
 static void check_rate(const struct sw_top_history *h, uint64_t id, double second, double minute)
 {
-	struct sw_top_rate r = sw_top_rate(h, &id, 1);
+	struct sw_top_rate r = sw_top_rate(h, &id, 1, SW_CHANNEL_DIRECT);
 
 	assert_true(r.known);
 	assert_float_equal(r.per_second, second, 1e-9);
@@ -43,14 +43,14 @@ static void test_rates(void **state)
 	struct sw_top_history h = {};
 
 	(void)state;
-	assert_false(sw_top_rate(&h, both, 2).known);
+	assert_false(sw_top_rate(&h, both, 2, SW_CHANNEL_DIRECT).known);
 	read_counts(&h, 100, 10, 0);
-	assert_false(sw_top_rate(&h, both, 2).known);
+	assert_false(sw_top_rate(&h, both, 2, SW_CHANNEL_DIRECT).known);
 	read_counts(&h, 102, 30, 1);
 	check_rate(&h, 7, 10, 600);
 	check_rate(&h, 3, 0.5, 30);
 	check_rate(&h, 99, 0, 0);
-	assert_float_equal(sw_top_rate(&h, both, 2).per_second, 10.5, 1e-9);
+	assert_float_equal(sw_top_rate(&h, both, 2, SW_CHANNEL_DIRECT).per_second, 10.5, 1e-9);
 	read_counts(&h, 112, 30, 1);	/* nothing for ten seconds */
 	check_rate(&h, 7, 0, 100);	/* 20 in twelve seconds */
 	read_counts(&h, 114, 20, 1);	/* taken down and counted anew */
@@ -234,7 +234,7 @@ static void test_pages(void **state)
 	setenv("TZ", "UTC0", 1);
 	tzset();
 	for (uint64_t i = 0; i < 2; i++) {
-		assert_int_equal(sw_top_take(&d, make_stats(5 * (i + 1)), false, (i + 1) * 2 * SEC), 0);
+		assert_int_equal(sw_top_take(&d, make_stats(5 * (i + 1)), &t, (i + 1) * 2 * SEC), 0);
 		assert_int_equal(sw_top_lines(&d, &t), 0);
 	}
 	text = page(&d, &t, 0);
@@ -263,6 +263,77 @@ static void test_pages(void **state)
 	t.opened[0] = 77;	/* gone */
 	assert_int_equal(sw_top_lines(&d, &t), 0);
 	assert_int_equal(d.n_lines, 0);
+	sw_top_data_free(&d);
+}
+
+/* Accounts with as many direct, local and sendmail each as their digit says. */
+static struct sw_stats *make_senders(uint64_t scale)
+{
+	static const uint64_t of[][3] = { { 1, 5, 0 }, { 0, 2, 9 }, { 3, 0, 1 } };
+	static struct sw_stats s;
+	struct sw_stat *o = calloc(4, sizeof(*o)), *a = calloc(4, sizeof(*a));
+
+	for (uint32_t i = 0; i < 3; i++) {
+		o[i] = (struct sw_stat){ .uid = 4100000001U + i, .id = 10 + i, .directory = strdup("/srv"),
+					 .script = strdup("m.php"), .last = 1000 };
+		o[i].n[SW_N_DENIED] = of[i][0] * scale;
+		o[i].n[SW_N_LOCAL] = of[i][1] * scale;
+		o[i].n[SW_N_SENDMAIL] = of[i][2] * scale;
+		a[i] = o[i];
+		a[i].id = 20 + i;
+		a[i].worst = &o[i];
+	}
+	s = (struct sw_stats){ .accounts = a, .n_accounts = 3, .origins = o, .n_origins = 3, .now = 1060 };
+	return &s;
+}
+
+static void show_channel(struct sw_top *t, struct sw_top_data *d, const char *want)
+{
+	_cleanup_free_ char *text = NULL;
+
+	for (uint64_t i = 1; i < 3; i++)
+		assert_int_equal(sw_top_take(d, make_senders(i * 10), t, i * 2 * SEC), 0);
+	assert_int_equal(sw_top_lines(d, t), 0);
+	text = page(d, t, 0);
+	assert_string_equal(text, want);
+	sw_top_history_free(&d->history);
+}
+
+static void test_channels(void **state)
+{
+	const struct sw_report_about about = { .host = "srv1", .generation = 1 };
+	struct sw_top_data d = { .about = &about };
+	struct sw_top t = { .height = 10, .by_uid = true };
+	_cleanup_free_ char *head = NULL, *crumbs = NULL;
+
+	(void)state;
+	show_channel(&t, &d,
+		"DOMAIN  USER        /SEC  /MIN  TOTAL  LOCAL  SENDMAIL  DESTS  LAST SEEN  DIRECTORY  SCRIPT\n"
+		"-       4100000003  15.0   900     60      0        20      0    60s ago  /srv       m.php\n"
+		"-       4100000001   5.0   300     20    100         0      0    60s ago  /srv       m.php\n");
+	assert_int_equal(sw_top_press(&t, 'c'), SW_TOP_READ);
+	show_channel(&t, &d,
+		"DOMAIN  USER        /SEC   /MIN  TOTAL  LOCAL  SENDMAIL  DESTS  LAST SEEN  DIRECTORY  SCRIPT\n"
+		"-       4100000001  25.0  1,500    100    100         0      0    60s ago  /srv       m.php\n"
+		"-       4100000002  10.0    600     40     40       180      0    60s ago  /srv       m.php\n");
+	t.view = SW_TOP_DIRECTORIES;	/* what is opened is ranked by the channel, too */
+	t.opened[0] = d.line[1].id;
+	assert_int_equal(sw_top_lines(&d, &t), 0);
+	assert_int_equal(d.n_lines, 1);
+	assert_int_equal(sw_top_press(&t, 'c'), SW_TOP_READ);
+	assert_int_equal(t.view, SW_TOP_RANKING);
+	show_channel(&t, &d,
+		"DOMAIN  USER        /SEC   /MIN  TOTAL  LOCAL  SENDMAIL  DESTS  LAST SEEN  DIRECTORY  SCRIPT\n"
+		"-       4100000002  45.0  2,700    180     40       180      0    60s ago  /srv       m.php\n"
+		"-       4100000003   5.0    300     20      0        20      0    60s ago  /srv       m.php\n");
+	head = sw_top_headline(&d, &t, false);
+	assert_non_null(strstr(head, "  2 senders  "));
+	crumbs = sw_top_crumbs(&d, &t, false);
+	assert_string_equal(crumbs, "accounts  channel sendmail  sorted by rate");
+	sw_top_press(&t, 'c');
+	assert_int_equal(t.channel, SW_CHANNEL_ALL);
+	sw_top_press(&t, 'c');
+	assert_int_equal(t.channel, SW_CHANNEL_DIRECT);
 	sw_top_data_free(&d);
 }
 
@@ -314,6 +385,7 @@ int main(void)
 		cmocka_unit_test(test_keys),
 		cmocka_unit_test(test_filter),
 		cmocka_unit_test(test_pages),
+		cmocka_unit_test(test_channels),
 		cmocka_unit_test(test_events),
 	};
 
