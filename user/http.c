@@ -218,14 +218,29 @@ static int set_timer(struct sw_http *h, int64_t next)
 	return timerfd_settime(h->timer, 0, &t, NULL) < 0 ? -errno : 0;
 }
 
+static size_t count_clients(const struct sw_http *h)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(h->client); i++)
+		n += h->client[i].fd >= 0;
+	return n;
+}
+
 int sw_http_run(struct sw_http *h)
 {
 	uint64_t expired;
+	size_t before;
 
 	(void)!read(h->timer, &expired, sizeof(expired));
 	(void)end_old(h);
-	if (MHD_run(h->daemon) != MHD_YES)
-		return -EIO;
+	/* With all connections in use libmicrohttpd does not wait for new ones, and begins to again
+	 * only in the run after the one in which some ended. */
+	do {
+		before = count_clients(h);
+		if (MHD_run(h->daemon) != MHD_YES)
+			return -EIO;
+	} while (count_clients(h) < before);
 	return set_timer(h, end_old(h));
 }
 

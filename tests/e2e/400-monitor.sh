@@ -98,7 +98,7 @@ listen = 127.0.0.1:9825
 textfile = $tmp/text/smtpwall.prom"
 run "$smtpwall" apply
 scrape() {
-	nsenter --net="/run/netns/swe2e$$" bash -c 'exec 3<>/dev/tcp/127.0.0.1/9825 &&
+	nsenter --net="/run/netns/swe2e$$" timeout 10 bash -c 'exec 3<>/dev/tcp/127.0.0.1/9825 &&
 		printf "GET /metrics HTTP/1.0\r\n\r\n" >&3 && cat <&3'
 }
 scraped() { [[ $(scrape) == *"$1"* ]]; }
@@ -107,6 +107,46 @@ check "metrics: of the monitor, too" scraped "smtpwall_monitor_"
 check "metrics: a file in a directory of root's" within 30 grep -qs "smtpwall_in_force 1" \
 	"$tmp/text/smtpwall.prom"
 check "metrics: readable for all" is "$(stat -c %a "$tmp/text/smtpwall.prom")" 644
+
+# Clients that mean no good. Each waits for its end, which the monitor decides; prints what was said.
+clients() {
+	nsenter --net="/run/netns/swe2e$$" bash -c 'ulimit -n 4096; exec perl "$@"' bash -MIO::Socket::INET -e '
+		my ($n, @say) = @ARGV; my @c;
+		s/\\r\\n/\r\n/g, s/\\0/\0/g, s/LONG/"x" x 100000/e for @say;
+		$| = 1; $SIG{ALRM} = sub { exit }; alarm 60; print "pid $$\n";
+		push @c, IO::Socket::INET->new(PeerAddr => "127.0.0.1:9825", Blocking => 0) // () for 1 .. $n;
+		sleep 1;	# not all of them need get through
+		syswrite $c[$_], $say[$_ % @say] for 0 .. $#c;
+		$_->blocking(1) for @c;
+		print scalar(@c), " connected\n";
+		local $/; print map { s/\r?\n.*//sr . "\n" } <$_> // "" for @c;
+		print "all ended\n"' "$@"
+}
+files() { find "/proc/$(worker)/fd" -mindepth 1 | wc -l; }
+peak() { awk '$1 == "VmHWM:" { print $2 }' "/proc/$(worker)/status"; }
+before=$(peak) had=$(files) old=$(worker)
+check "metrics: malformed requests" eval 'clients 12 "\0\0\0\0\r\n\r\n" "GET\r\n\r\n" "GET /LONG HTTP/1.1\r\n\r\n" \
+	"GET /metrics HTTP/9.9\r\n\r\n" "POST /metrics HTTP/1.1\r\nHost: x\r\nContent-Length: 4000000000\r\n\r\n" \
+	"GET /../../etc/shadow HTTP/1.1\r\nHost: x\r\n\r\n" >"$tmp/answers" 2>&1'
+check "metrics, malformed: all came to an end" grep -q "all ended" "$tmp/answers"
+check "metrics, malformed: none had what it asked for" eval '! grep -q " 200 " "$tmp/answers"'
+check "metrics, malformed: and it goes on" within 10 scraped "smtpwall_in_force 1"
+# Half a request, for as long as it may take; then a thousand of them at once.
+for n in 40 1000; do
+	clients "$n" "GET /metrics HTTP/1.1\r\nHost: x\r\nX: " >"$tmp/answers" 2>&1 &
+	crowd=$!
+	within 30 grep -q connected "$tmp/answers"
+	inside ip addr add 198.51.100.78/32 dev lo
+	check "metrics, $n slow clients: addresses are followed meanwhile" within 10 \
+		verdict_is 198.51.100.78 .verdict allow
+	inside ip addr del 198.51.100.78/32 dev lo
+	check "metrics, $n slow clients: $(files) descriptors, $had before" test "$(files)" -le $((had + 34))
+	kill "$(sed -n 's/^pid //p' "$tmp/answers")"
+	wait "$crowd" 2>/dev/null
+	check "metrics, $n slow clients: and then it answers" within 30 scraped "smtpwall_in_force 1"
+done
+check "metrics: it is the same process" is "$(worker)" "$old"
+check "metrics: all of that took $(($(peak) - before)) KiB" test $(($(peak) - before)) -le 4096
 
 check "status: says that it runs" within 30 now_is .monitor.running true
 check "status: up to when the history goes" within 30 now_is '.monitor.recorded == null' false

@@ -63,6 +63,7 @@ check "apply" exits 0
 attempt 61009 "$tmp/web/shop/$evil" 203.0.113.1 25 $'php-fpm: \033]0;x\a pool'
 events --format json
 live=$out
+[[ -n $live ]] || "$smtpwall" status --format json | jq -c '"# no event: \(.events)"'
 check "live: one" is "$(seen)$(jq -s length <<<"$live")" 1
 
 check "the monitor starts" start_monitor
