@@ -79,6 +79,8 @@ every deny 61012 --for 10m
 every release 61012
 every verify
 every queue --mta exim --spool tests/fixtures/queue/exim --format json
+every queue --mta exim --spool tests/fixtures/queue/exim-split --by script
+every queue --mta postfix --spool tests/fixtures/queue/postfix --by sender --format csv
 every import csf tests/fixtures/csf/cpanel
 every apply --check
 check "it is the same policy" is "$(generation)" "$before"
