@@ -15,6 +15,7 @@
 
 #define ALICE	1001
 #define ROOT	0
+#define DAEMON	1	/* exempt too */
 #define GROUP	50
 #define RULE_ID	77
 
@@ -24,6 +25,7 @@
 
 struct sw_env {
 	uint32_t uid, ruid, gid;
+	uint32_t real_ruid;		/* 0: the same as ruid */
 	bool container, kthread, denied, mail_server, device;
 	int user_rule, group_rule, cgroup_rule, any_rule;
 	int user_limit, group_limit;
@@ -46,13 +48,13 @@ static void note(struct sw_env *env, char c)
 static inline void sw_env_identify(struct sw_env *env, struct sw_ids *ids)
 {
 	*ids = (struct sw_ids){ .euid = env->uid, .egid = env->gid, .ruid = env->ruid,
-				.real_ruid = env->ruid, .kthread = env->kthread };
+				.real_ruid = env->real_ruid ?: env->ruid, .kthread = env->kthread };
 }
 
 static inline bool sw_env_exempt(struct sw_env *env, __u32 kind, __u64 id)
 {
 	(void)env;
-	return kind == SW_KIND_UID && id == ROOT;
+	return kind == SW_KIND_UID && (id == ROOT || id == DAEMON);
 }
 
 static inline bool sw_env_own_address(struct sw_env *env, const struct sw_flow *f)
@@ -223,8 +225,12 @@ static void test_rule_order(void **state)
 		  .user_rule = FREE }, ALL_RULES, false, true, "u" },
 		{ "the same, strict", { .uid = ALICE, .ruid = 1002, .gid = 1000,
 		  .user_rule = FREE }, ALL_RULES, true, false, "ca" },
+		{ "the same by an io_uring personality", { WHO(ALICE), .real_ruid = 1002,
+		  .user_rule = FREE }, ALL_RULES, true, false, "ca" },
 		{ "set-uid program of root, strict", { .uid = ALICE, .ruid = ROOT, .gid = 1000,
 		  .user_rule = FREE }, ALL_RULES, true, true, "u" },
+		{ "and by the personality of another exempt one", { .uid = ALICE, .ruid = ROOT,
+		  .real_ruid = DAEMON, .gid = 1000, .user_rule = FREE }, ALL_RULES, true, true, "u" },
 		{ "root is exempt before any rule", { WHO(ROOT), .user_rule = FREE }, ALL_RULES, false,
 		  true, "" },
 		{ "kernel threads have no rules", { WHO(ROOT), .any_rule = FREE, .kthread = true },
@@ -432,12 +438,49 @@ static void test_redirect(void **state)
 	}
 }
 
+/* IPv6 goes to a mail server that only IPv6 reaches; what comes mapped is IPv4. */
+static void test_redirect6(void **state)
+{
+	static const char *const to[] = { "2001:db8::7", "0:0:1::7", "::1:203.0.113.7" };
+	struct sw_settings set = defaults;
+
+	(void)state;
+	set.mode = SW_MODE_REDIRECT;
+	for (size_t i = 0; i < ARRAY_SIZE(to); i++) {
+		struct sw_env env = { WHO(ALICE) };
+		struct sw_flow f = { .port = 25 };
+		struct sw_decision d = {};
+
+		assert_int_equal(inet_pton(AF_INET6, to[i], f.addr), 1);
+		sw_decide(&env, &set, &f, SW_PORT_DENY, &d);
+		assert_decision(d, SW_REDIRECT, SW_BY_POLICY, SW_N_REDIRECTED);
+	}
+}
+
+/* A kernel thread comes under no limit of local submission; everybody else does. */
+static void test_local_limit(void **state)
+{
+	struct sw_settings set = defaults;
+	struct sw_env env = { WHO(ROOT), .kthread = true };
+	struct sw_decision d;
+
+	(void)state;
+	set.limit_channels = 1 << SW_CHANNEL_LOCAL;
+	set.default_quota.of[SW_CHANNEL_LOCAL] = (struct sw_quota){ 0, 0 };
+	d = ask(&env, &set, "127.0.0.1", 25);
+	assert_decision(d, SW_ALLOW, SW_BY_LOCAL, SW_N_LOCAL);
+	env = (struct sw_env){ WHO(ALICE) };
+	d = ask(&env, &set, "127.0.0.1", 25);
+	assert_decision(d, SW_LIMITED, SW_BY_ACCOUNT_LIMIT, SW_N_LIMITED);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_rule_order), cmocka_unit_test(test_limits),
 		cmocka_unit_test(test_give_back), cmocka_unit_test(test_denied_now),
-		cmocka_unit_test(test_redirect),
+		cmocka_unit_test(test_redirect), cmocka_unit_test(test_redirect6),
+		cmocka_unit_test(test_local_limit),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

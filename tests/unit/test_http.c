@@ -180,7 +180,7 @@ static void stop(struct server *s)
 	int status;
 
 	assert_int_equal(waitpid(s->pid, &status, WNOHANG), 0);	/* it did not end by itself */
-	kill(s->pid, SIGKILL);
+	kill(s->pid, SIGTERM);
 	waitpid(s->pid, NULL, 0);
 }
 
