@@ -103,5 +103,26 @@ check "by domain: each site has its own" ways domain "${sites[@]}" "$shop"
 check "by directory: the same" ways directory "${sites[@]}" "$shop"
 delivered "web"
 check "root: what starts the server, not what it delivers" is "$(sendmails root)" "$root_ran"
+
+# ---- Alerts of the ways out ----
+
+printf '%s\n' '[alerts]' 'rule = sendmail 5/60s per domain' 'rule = local 5/60s per account' \
+	"command = $tmp/sink" >>"$tmp/smtpwall.conf"
+printf '#!/bin/sh\ncat >>"%s"\n' "$tmp/told" >"$tmp/sink"
+chmod 755 "$tmp/sink"
+: >"$tmp/told"
+run "$smtpwall" apply
+check "alerts: apply" exits 0
+"$smtpwall" monitor --user nobody 2>"$tmp/log" &
+monitor=$!
+at_exit 'kill "$monitor" 2>/dev/null; wait "$monitor" 2>/dev/null'
+check "alerts: the monitor runs" within 30 grep -q 'watching generation' "$tmp/log"
+get wiki.example "/send.php?n=5&server=$server"
+check "alerts: five more by each way" is "$out" '5 5 5'
+told() { jq -se "map(.alerts[]) | $1" "$tmp/told" >/dev/null 2>&1; }
+check "alerts: sendmail, of the domain" within 20 told \
+	'any(.metric == "sendmail" and .domain == "wiki.example" and .count == 5)'
+check "alerts: local, of the account" within 20 told \
+	'any(.metric == "local" and .user == "www-data" and .count == 5)'
 stop_server "$script"
 done_testing
