@@ -74,7 +74,7 @@ static int load_row(struct sw_history *h, sqlite3_stmt *st)
 	int part = sqlite3_column_int(st, 0);
 	const void *sketch = sqlite3_column_blob(st, 2);
 	struct sw_base *b;
-	int64_t n[_SW_N_MAX];
+	int64_t n[_SW_HISTORY_MAX];
 
 	if (part < 0 || part >= _SW_BASE_MAX)
 		return 0;

@@ -10,10 +10,13 @@
 #define MAX_WAL		"16777216"	/* what a reader that took long may leave */
 #define MAX_VALUE	(1024 * 1024)	/* more than anything we write */
 
-const char *const sw_history_slots[_SW_N_MAX] = {
+const char *const sw_history_slots[_SW_HISTORY_MAX] = {
 	[SW_N_ALLOWED] = "allowed", [SW_N_DENIED] = "denied",	      [SW_N_WOULD_DENY] = "would_deny",
 	[SW_N_LIMITED] = "limited", [SW_N_REDIRECTED] = "redirected", [SW_N_LOCAL] = "local",
-	[SW_N_SENDMAIL] = "sendmail",
+	[SW_N_SENDMAIL] = "sendmail", [SW_HISTORY_ESTABLISHED] = "established",
+	[SW_HISTORY_REFUSED] = "refused", [SW_HISTORY_TIMED_OUT] = "timed_out",
+	[SW_HISTORY_FAILED] = "failed", [SW_HISTORY_SENT] = "bytes_sent",
+	[SW_HISTORY_RECEIVED] = "bytes_received", [SW_HISTORY_DURATION] = "duration_ns",
 };
 
 /* %C columns, %D their definitions, %V a parameter for each, %A each added to what is there, %X
@@ -179,7 +182,7 @@ static char *expand(sqlite3 *db, const char *sql)
 		}
 		sql++;
 		first = true;
-		for (int i = 0; i < _SW_N_MAX; i++) {
+		for (int i = 0; i < _SW_HISTORY_MAX; i++) {
 			if (*sql == 'O' && !is_offence(i))
 				continue;
 			print_slot(f, db, *sql, i, first);
@@ -218,16 +221,41 @@ int sw_history_run(struct sw_history_db *d, sqlite3_stmt *st)
 	return r;
 }
 
-void sw_history_bind_slots(sqlite3_stmt *st, int at, const uint64_t n[_SW_N_MAX])
+void sw_history_bind_slots(sqlite3_stmt *st, int at, const uint64_t n[_SW_HISTORY_MAX])
 {
-	for (int i = 0; i < _SW_N_MAX; i++)
+	for (int i = 0; i < _SW_HISTORY_MAX; i++)
 		sqlite3_bind_int64(st, at + i, (sqlite3_int64)n[i]);
 }
 
-void sw_history_get_slots(sqlite3_stmt *st, int at, int64_t n[_SW_N_MAX])
+void sw_history_get_slots(sqlite3_stmt *st, int at, int64_t n[_SW_HISTORY_MAX])
 {
-	for (int i = 0; i < _SW_N_MAX; i++)
+	for (int i = 0; i < _SW_HISTORY_MAX; i++)
 		n[i] = sqlite3_column_int64(st, at + i);
+}
+
+void sw_history_counts(const struct sw_stat *s, uint64_t ret[_SW_HISTORY_MAX])
+{
+	const struct sw_outcome *o = &s->outcome;
+
+	memcpy(ret, s->n, sizeof(s->n));
+	ret[SW_HISTORY_ESTABLISHED] = o->established;
+	ret[SW_HISTORY_REFUSED] = o->refused;
+	ret[SW_HISTORY_TIMED_OUT] = o->timed_out;
+	ret[SW_HISTORY_FAILED] = o->failed;
+	ret[SW_HISTORY_SENT] = o->bytes_sent;
+	ret[SW_HISTORY_RECEIVED] = o->bytes_received;
+	ret[SW_HISTORY_DURATION] = o->duration_ns;
+}
+
+void sw_history_set_counts(const uint64_t n[_SW_HISTORY_MAX], struct sw_stat *s)
+{
+	memcpy(s->n, n, sizeof(s->n));
+	s->outcome = (struct sw_outcome){
+		.established = n[SW_HISTORY_ESTABLISHED], .refused = n[SW_HISTORY_REFUSED],
+		.timed_out = n[SW_HISTORY_TIMED_OUT], .failed = n[SW_HISTORY_FAILED],
+		.bytes_sent = n[SW_HISTORY_SENT], .bytes_received = n[SW_HISTORY_RECEIVED],
+		.duration_ns = n[SW_HISTORY_DURATION],
+	};
 }
 
 /* ---- Opening ---- */
@@ -330,7 +358,7 @@ static int migrate_within(struct sw_history_db *d, int64_t version)
 		r = sql ? sw_history_exec(d, sql) : -ENOMEM;
 	}
 	for (size_t i = 0; i < ARRAY_SIZE(counting) && !r; i++)
-		for (int slot = 0; slot < _SW_N_MAX && !r; slot++)
+		for (int slot = 0; slot < _SW_HISTORY_MAX && !r; slot++)
 			r = add_column(d, counting[i], sw_history_slots[slot]);
 	if (r < 0)
 		return r;

@@ -21,8 +21,15 @@
 #define SW_HISTORY_DAY		86400
 #define SW_HISTORY_MAX_PLACES	64	/* directories of one account in one hour; the rest is one row */
 
-/* Columns of the slots, in their order. A column that a database lacks is added to it. */
-extern const char *const sw_history_slots[_SW_N_MAX];
+/* What is counted: the slots of the kernel, then what became of connects. */
+enum sw_history_slot {
+	SW_HISTORY_ESTABLISHED = _SW_N_MAX, SW_HISTORY_REFUSED, SW_HISTORY_TIMED_OUT, SW_HISTORY_FAILED,
+	SW_HISTORY_SENT, SW_HISTORY_RECEIVED, SW_HISTORY_DURATION,
+	_SW_HISTORY_MAX,
+};
+
+/* Their columns, in their order. A column that a database lacks is added to it. */
+extern const char *const sw_history_slots[_SW_HISTORY_MAX];
 
 enum sw_history_statement {
 	SW_HS_TEXT_FIND, SW_HS_TEXT_ADD, SW_HS_PLACE_FIND, SW_HS_PLACE_ADD, SW_HS_PLACE_TOUCH,
@@ -58,7 +65,7 @@ struct sw_spot {
 /* What the database has of a row of the kernel. */
 struct sw_base {
 	uint64_t id;		/* sw_stat.id; 0: a free slot */
-	uint64_t n[_SW_N_MAX];
+	uint64_t n[_SW_HISTORY_MAX];
 	uint64_t sketch[SW_SKETCH_WORDS];
 	/* Not in the database: */
 	int64_t place;		/* where it was counted last; 0: nowhere yet */
@@ -141,9 +148,13 @@ int sw_history_run(struct sw_history_db *d, sqlite3_stmt *st);
  */
 sqlite3_stmt *sw_history_query(struct sw_history_db *d, const char *sql, int *r);
 
-/* Binds or reads _SW_N_MAX counts from the parameter or column `at` on. */
-void sw_history_bind_slots(sqlite3_stmt *st, int at, const uint64_t n[_SW_N_MAX]);
-void sw_history_get_slots(sqlite3_stmt *st, int at, int64_t n[_SW_N_MAX]);
+/* Binds or reads _SW_HISTORY_MAX counts from the parameter or column `at` on. */
+void sw_history_bind_slots(sqlite3_stmt *st, int at, const uint64_t n[_SW_HISTORY_MAX]);
+void sw_history_get_slots(sqlite3_stmt *st, int at, int64_t n[_SW_HISTORY_MAX]);
+
+/* All that is counted of a row, and back. */
+void sw_history_counts(const struct sw_stat *s, uint64_t ret[_SW_HISTORY_MAX]);
+void sw_history_set_counts(const uint64_t n[_SW_HISTORY_MAX], struct sw_stat *s);
 
 /* For writing, made or migrated; `path` is that of the file. For reading; nothing is made. One in
  * memory with the same tables. 0 or -errno; close with sw_history_db_close() in any case. */

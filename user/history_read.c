@@ -132,12 +132,12 @@ static int add_row(struct sw_place_sums *t, sqlite3_stmt *st, bool subtract)
 {
 	struct sw_place_sum *s = sum_of(t, sqlite3_column_int64(st, 0));
 	time_t first = (time_t)sqlite3_column_int64(st, 1), last = (time_t)sqlite3_column_int64(st, 2);
-	int64_t n[_SW_N_MAX];
+	int64_t n[_SW_HISTORY_MAX];
 
 	if (!s)
 		return -ENOMEM;
 	sw_history_get_slots(st, 4, n);
-	for (int i = 0; i < _SW_N_MAX; i++)
+	for (int i = 0; i < _SW_HISTORY_MAX; i++)
 		s->n[i] += subtract ? -(uint64_t)n[i] : (uint64_t)n[i];
 	if (subtract)
 		return 0;
@@ -248,7 +248,7 @@ static int list_accounts(struct sw_history *h, const struct sw_place_sums *sums,
 			continue;
 		all[*n].uid = (uint32_t)sqlite3_column_int64(st, 1);
 		all[*n].first = (time_t)sqlite3_column_int64(st, 2);
-		memcpy(all[*n].n, s->n, sizeof(s->n));
+		memcpy(all[*n].n, s->n, sizeof(all[*n].n));
 		++*n;
 	}
 	sqlite3_finalize(st);
@@ -307,7 +307,7 @@ static void tell_count(sqlite3_stmt *st, void (*fn)(void *data, const struct sw_
 	int part = sqlite3_column_int(st, 2);
 	_cleanup_free_ char *domain = NULL;
 	struct sw_history_count c = { .uid = (uint32_t)uid, .row = (enum sw_row)row };
-	int64_t n[_SW_N_MAX];
+	int64_t n[_SW_HISTORY_MAX];
 
 	if (row < SW_ROW_UID || row > SW_ROW_MORE)
 		return;

@@ -15,7 +15,7 @@ struct sw_history_reader {
 struct sw_place_sum {
 	bool used;
 	int64_t place;
-	uint64_t n[_SW_N_MAX];
+	uint64_t n[_SW_HISTORY_MAX];
 	uint64_t sketch[SW_SKETCH_WORDS];
 	time_t first, last;
 };

@@ -25,7 +25,7 @@ struct roll {
 };
 
 struct delta {
-	uint64_t n[_SW_N_MAX];
+	uint64_t n[_SW_HISTORY_MAX];
 	uint64_t sketch[SW_SKETCH_WORDS];
 	time_t first, last;
 };
@@ -46,7 +46,7 @@ time_t sw_history_hour(time_t t)
 
 static bool is_empty(const struct delta *x)
 {
-	for (int i = 0; i < _SW_N_MAX; i++)
+	for (int i = 0; i < _SW_HISTORY_MAX; i++)
 		if (x->n[i])
 			return false;
 	return true;
@@ -360,9 +360,12 @@ static int add(struct roll *r, struct sw_base *b, const struct sw_stat *s, enum 
  * an account's origins were read after it, waits. */
 static bool advance(struct sw_base *b, const struct sw_stat *s, struct delta *ret)
 {
+	uint64_t n[_SW_HISTORY_MAX];
+
+	sw_history_counts(s, n);
 	*ret = (struct delta){ .first = s->first, .last = s->last };
-	for (int i = 0; i < _SW_N_MAX; i++) {
-		ret->n[i] = s->n[i] > b->n[i] ? s->n[i] - b->n[i] : 0;
+	for (int i = 0; i < _SW_HISTORY_MAX; i++) {
+		ret->n[i] = n[i] > b->n[i] ? n[i] - b->n[i] : 0;
 		b->n[i] += ret->n[i];
 	}
 	for (int i = 0; i < SW_SKETCH_WORDS; i++) {
@@ -375,7 +378,7 @@ static bool advance(struct sw_base *b, const struct sw_stat *s, struct delta *re
 
 /* Origins `o` of one account, which counts in `sum` what they had more. */
 static int add_origins(struct roll *r, const struct sw_stat *o, size_t n, bool has_account,
-		       uint64_t sum[_SW_N_MAX])
+		       uint64_t sum[_SW_HISTORY_MAX])
 {
 	int e = 0;
 
@@ -388,14 +391,14 @@ static int add_origins(struct roll *r, const struct sw_stat *o, size_t n, bool h
 			return -ENOMEM;
 		if (!advance(b, &o[i], &x))
 			continue;
-		for (int j = 0; j < _SW_N_MAX && of_account; j++)
+		for (int j = 0; j < _SW_HISTORY_MAX && of_account; j++)
 			sum[j] += x.n[j];
 		e = add(r, b, &o[i], of_account ? SW_PLACE_BOTH : SW_PLACE_ORIGIN, &x);
 	}
 	return e;
 }
 
-static int add_account(struct roll *r, const struct sw_stat *a, const uint64_t sum[_SW_N_MAX])
+static int add_account(struct roll *r, const struct sw_stat *a, const uint64_t sum[_SW_HISTORY_MAX])
 {
 	struct sw_base *b = sw_history_base(&r->h->base[SW_BASE_ACCOUNTS], a->id);
 	struct sw_stat whole = *a;
@@ -403,7 +406,7 @@ static int add_account(struct roll *r, const struct sw_stat *a, const uint64_t s
 
 	if (!b)
 		return -ENOMEM;
-	for (int i = 0; i < _SW_N_MAX; i++) {
+	for (int i = 0; i < _SW_HISTORY_MAX; i++) {
 		b->changed |= sum[i] != 0;
 		b->n[i] += sum[i];
 	}
@@ -423,7 +426,7 @@ static int add_all(struct roll *r)
 
 	for (size_t i = 0; i < s->n_accounts && !e; i++) {
 		const struct sw_stat *a = &s->accounts[i];
-		uint64_t sum[_SW_N_MAX] = {};
+		uint64_t sum[_SW_HISTORY_MAX] = {};
 
 		for (n = 0; at + n < s->n_origins; n++)
 			if (sw_stat_compare_account(&s->origins[at + n], a) >= 0)
@@ -442,7 +445,7 @@ static int add_all(struct roll *r)
 			e = add_account(r, a, sum);
 	}
 	r->n_pool = 0;
-	return e ?: add_origins(r, s->origins + at, s->n_origins - at, false, (uint64_t[_SW_N_MAX]){});
+	return e ?: add_origins(r, s->origins + at, s->n_origins - at, false, (uint64_t[_SW_HISTORY_MAX]){});
 }
 
 int sw_history_add(struct sw_history *h, const struct sw_history_reading *reading,

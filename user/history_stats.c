@@ -124,7 +124,7 @@ static bool clean(struct sw_place_sum *s)
 {
 	bool any = false;
 
-	for (int i = 0; i < _SW_N_MAX; i++) {
+	for (int i = 0; i < _SW_HISTORY_MAX; i++) {
 		if (s->n[i] > INT64_MAX)
 			s->n[i] = 0;
 		any |= s->n[i] != 0;
@@ -228,7 +228,7 @@ static int compare_item(const void *a, const void *b)
 
 static void merge(struct item *a, const struct item *b)
 {
-	for (int i = 0; i < _SW_N_MAX; i++)
+	for (int i = 0; i < _SW_HISTORY_MAX; i++)
 		a->sum.n[i] += b->sum.n[i];
 	for (int i = 0; i < SW_SKETCH_WORDS; i++)
 		a->sum.sketch[i] |= b->sum.sketch[i];
@@ -272,7 +272,7 @@ static void fill_stat(const struct item *m, const struct sw_report_site *site, u
 		.uid = m->spot.uid, .row = m->spot.row, .first = m->sum.first, .last = m->sum.last,
 		.last_ns = (uint64_t)m->sum.last * NSEC_PER_SEC, .site = site, .owner = owner,
 	};
-	memcpy(s->n, m->sum.n, sizeof(s->n));
+	sw_history_set_counts(m->sum.n, s);
 	memcpy(s->sketch, m->sum.sketch, sizeof(s->sketch));
 	memcpy(s->last_destination, m->destination, sizeof(s->last_destination));
 	s->destinations = sw_sketch_estimate(s->sketch, &s->destinations_full);
@@ -307,6 +307,7 @@ static void add_to_account(struct sw_stats *s, const struct item *m, const struc
 	}
 	for (int i = 0; i < _SW_N_MAX; i++)
 		a->n[i] += one.n[i];
+	sw_outcome_add(&a->outcome, &one.outcome);
 	if (one.first && (!a->first || one.first < a->first))
 		a->first = one.first;
 	if (one.last > a->last) {

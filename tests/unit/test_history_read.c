@@ -558,6 +558,114 @@ static void test_events(void **state)
 	sw_history_close(h);
 }
 
+/* ---- The three ways out, and what became of connects ---- */
+
+/* As the kernel has it once a connect of that directory ended: on the account and on the origin. */
+static void became(uint32_t uid, unsigned int dir, const struct sw_outcome *o)
+{
+	const uint64_t id = (uint64_t)uid << 32;
+
+	sw_outcome_add(&model_row(m.account, &m.n_accounts, id | 1, uid, SW_ROW_UID)->outcome, o);
+	sw_outcome_add(&model_row(m.origin, &m.n_origins, id | (dir + 2), uid, SW_ROW_UID)->outcome, o);
+}
+
+/* The first of the rows that has the directory (NULL: of the accounts). */
+static struct sw_stat between(time_t since, time_t until, bool live, const char *directory)
+{
+	struct sw_history_reader *h = open_reader(live);
+	struct sw_stat found = {};
+	struct sw_stats s;
+
+	assert_int_equal(sw_history_read(h, since, until, &s), 0);
+	for (size_t i = 0; i < (directory ? s.n_origins : s.n_accounts); i++) {
+		const struct sw_stat *one = directory ? &s.origins[i] : &s.accounts[i];
+
+		if (!directory || (one->directory && !strcmp(one->directory, directory)))
+			found = *one;
+	}
+	found.directory = found.script = found.cgroup = found.argv = NULL;
+	sw_stats_free(&s);
+	sw_history_reader_free(h);
+	return found;
+}
+
+static void test_channels(void **state)
+{
+	const struct sw_outcome one = { 1, 2, 3, 4, 500, 60, 7000000000 }, end = { .bytes_sent = 9 };
+	struct sw_history *h = open_history();
+	struct sw_stat a, o;
+
+	(void)state;
+	attempt(&m, 1001, 0, SW_N_LOCAL, 5);
+	attempt(&m, 1001, 1, SW_N_SENDMAIL, 7);
+	became(1001, 0, &one);
+	assert_int_equal(roll(h, &m), 0);
+	assert_int_equal(roll(h, &m), 0);
+	sw_history_close(h);
+	h = open_history();	/* the base is that of the file */
+	became(1001, 0, &one);
+	assert_int_equal(roll(h, &m), 0);
+	m.now = T0 + HOUR + 5;
+	attempt(&m, 1001, 1, SW_N_LOCAL, 1);
+	became(1001, 1, &end);
+	for (int written = 0; written < 2; written++) {
+		a = between(0, m.now + 1, true, NULL);
+		assert_int_equal(a.n[SW_N_LOCAL], 6);
+		assert_int_equal(a.n[SW_N_SENDMAIL], 7);
+		assert_int_equal(a.outcome.established, 2);
+		assert_int_equal(a.outcome.refused, 4);
+		assert_int_equal(a.outcome.timed_out, 6);
+		assert_int_equal(a.outcome.failed, 8);
+		assert_int_equal(a.outcome.bytes_sent, 1009);
+		assert_int_equal(a.outcome.bytes_received, 120);
+		assert_int_equal(a.outcome.duration_ns, 14000000000);
+		o = between(0, m.now + 1, true, "/home/u1001/d0");
+		assert_int_equal(o.n[SW_N_LOCAL], 5);
+		assert_int_equal(o.outcome.bytes_sent, 1000);
+		o = between(0, m.now + 1, true, "/home/u1001/d1");
+		assert_int_equal(o.n[SW_N_SENDMAIL], 7);
+		assert_int_equal(o.outcome.bytes_sent, 9);
+		/* Of the second hour alone. */
+		a = between(m.now, m.now + 1, true, NULL);
+		assert_int_equal(a.n[SW_N_LOCAL], 1);
+		assert_int_equal(a.n[SW_N_SENDMAIL], 0);
+		assert_int_equal(a.outcome.bytes_sent, 9);
+		assert_int_equal(a.outcome.established, 0);
+		assert_int_equal(roll(h, &m), 0);
+	}
+	sw_history_close(h);
+}
+
+/* A file that has no such columns yet gets them, and goes on from there. */
+static void test_channels_migrated(void **state)
+{
+	static const char *const tables[] = { "hour", "day", "base" };
+	const struct sw_outcome one = { .established = 1, .duration_ns = 5 };
+	struct sw_history *h = open_history();
+
+	(void)state;
+	attempt(&m, 1001, 0, SW_N_LOCAL, 5);
+	assert_int_equal(roll(h, &m), 0);
+	sw_history_close(h);
+	for (size_t i = 0; i < ARRAY_SIZE(tables); i++)
+		for (int slot = _SW_N_MAX; slot < _SW_HISTORY_MAX; slot++) {
+			char sql[128];
+
+			snprintf(sql, sizeof(sql), "ALTER TABLE %s DROP COLUMN %s", tables[i],
+				 sw_history_slots[slot]);
+			ask(sql);
+		}
+	became(1001, 0, &one);
+	assert_int_equal(between(0, m.now + 1, true, NULL).outcome.established, 1);
+	assert_int_equal(between(0, m.now + 1, false, NULL).outcome.established, 0);
+	h = open_history();
+	assert_int_equal(roll(h, &m), 0);
+	sw_history_close(h);
+	assert_int_equal(between(0, m.now + 1, false, NULL).outcome.established, 1);
+	assert_int_equal(between(0, m.now + 1, false, NULL).n[SW_N_LOCAL], 5);
+	assert_int_equal(ask("SELECT sum(duration_ns) FROM day"), 5);
+}
+
 /* ---- Files ---- */
 
 static void test_no_file(void **state)
@@ -655,8 +763,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(test_periods), T(test_not_written_yet), T(test_snapshot), T(test_names_of_the_time),
 		T(test_share_of_places), T(test_hostile_texts), T(test_details), T(test_timeline),
-		T(test_averages), T(test_counted), T(test_trim), T(test_events), T(test_no_file), T(test_older_columns),
-		T(test_nonsense),
+		T(test_averages), T(test_counted), T(test_trim), T(test_events), T(test_channels),
+		T(test_channels_migrated), T(test_no_file), T(test_older_columns), T(test_nonsense),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
