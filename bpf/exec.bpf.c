@@ -12,18 +12,23 @@ static __always_inline void sw_read_caller(struct task_struct *task, struct sw_w
 	sw_read_sender(sw_parent_of(task), w);
 }
 
-/* What refuse.bpf.c found about this execution, once. */
-static __always_inline enum sw_found sw_take_found(__u64 self)
+/* Has refuse.bpf.c counted this execution? */
+static __always_inline bool sw_was_counted(__u64 self)
 {
-	enum sw_found found = SW_FOUND_NOTHING;
-	__u64 key = sw_found_key(self);
-	__u32 *kept = bpf_map_lookup_elem(&sw_chains, &key);
+	__u64 key = sw_counted_key(self);
 
-	if (kept) {
-		found = *kept;
-		bpf_map_delete_elem(&sw_chains, &key);
-	}
-	return found;
+	return !bpf_map_delete_elem(&sw_chains, &key);
+}
+
+/* What cannot be refused uses up the limits all the same: connects of the same account are limited by
+ * what is left. */
+static __always_inline void sw_count_mail(struct task_struct *task, struct sw_decision *d, __u64 now)
+{
+	struct sw_origin_key origin;
+
+	if (sw_settings.limit_sendmail)
+		sw_keeps_within(task, d);
+	sw_count(task, NULL, d, &origin, now);
 }
 
 static __noinline int sw_mailed(__u32 flags)
@@ -31,9 +36,7 @@ static __noinline int sw_mailed(__u32 flags)
 	struct task_struct *task = sw_current();
 	struct sw_decision d = { .slot = SW_N_SENDMAIL };
 	__u64 now = sw_coarse_now(), self;
-	struct sw_origin_key origin;
 	struct sw_uid_stats *account;
-	enum sw_found found;
 	__u32 one = 1;
 
 	if (!sw_is_our_turn() || !sw_in_scope())
@@ -49,13 +52,8 @@ static __noinline int sw_mailed(__u32 flags)
 		return 0;
 	if (account)
 		account->last_exec = self;
-	/* What could not be refused uses up the limits all the same: connects of the same account
-	 * are limited by what is left. */
-	found = sw_take_found(self);
-	if (found == SW_FOUND_NOTHING && sw_settings.limit_sendmail)
-		sw_keeps_within(task, &d);
-	if (found != SW_FOUND_COUNTED)
-		sw_count(task, NULL, &d, &origin, now);
+	if (!sw_was_counted(self))
+		sw_count_mail(task, &d, now);
 	if (flags & SW_MAILER_CHAIN)
 		bpf_map_update_elem(&sw_chains, &self, &one, BPF_ANY);
 	return 0;

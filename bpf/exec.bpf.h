@@ -142,15 +142,9 @@ static __always_inline bool sw_keeps_within(struct task_struct *task, struct sw_
 	return sw_within_limits(&env, &sw_settings, &ids, d);
 }
 
-/* What was found before the program ran, kept in sw_chains until it does, under a number that is no
- * process's. */
-enum sw_found {
-	SW_FOUND_NOTHING,	/* there was no look, or the limits do not care */
-	SW_FOUND_PAID,		/* it has used up its share of the limits */
-	SW_FOUND_COUNTED,	/* and was counted, as one that mode observe lets through */
-};
-
-static __always_inline __u64 sw_found_key(__u64 process_id)
+/* An execution that was counted and has paid before the program ran is in sw_chains until it does,
+ * under a number that is no process's. */
+static __always_inline __u64 sw_counted_key(__u64 process_id)
 {
 	return ~process_id;
 }

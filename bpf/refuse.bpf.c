@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Refuses the execution of a mailer whose account has used up its limit. It looks before the program
- * runs; what passes is counted when it does, by exec.bpf.c, which hears what was found here. An object
- * of its own: few kernels run LSM programs.
+ * runs, counts and tells exec.bpf.c so. The kernel leaves out a tracing or LSM program that the same CPU
+ * was in when it turned to another task: what one of the two misses, the other counts. An object of
+ * its own: few kernels run LSM programs.
  */
 #define SW_LSM
 
@@ -38,13 +39,15 @@ static __always_inline __u32 sw_find_first(struct linux_binprm *bprm)
 							     sw_find_file(c, bprm);
 }
 
-static __always_inline void sw_count_excess(struct task_struct *task, struct sw_decision *d)
+static __always_inline void sw_count_judged(struct task_struct *task, struct sw_decision *d)
 {
 	__u64 now = sw_coarse_now();
 	struct sw_origin_key origin;
 	struct sw_uid_stats *account;
 
 	account = sw_count(task, NULL, d, &origin, now);
+	if (d->verdict == SW_ALLOW)
+		return;
 	sw_after_limit(d);
 	sw_count_hour(d->charge.uid);
 	sw_remember_cgroup();
@@ -59,7 +62,7 @@ static __noinline int sw_judge(void)
 {
 	struct task_struct *task = sw_current();
 	struct sw_decision d = { .slot = SW_N_SENDMAIL };
-	__u32 found = SW_FOUND_PAID;
+	__u32 one = 1;
 	__u64 key;
 
 	if (!sw_is_our_turn_or_was() || !sw_in_scope())
@@ -68,19 +71,16 @@ static __noinline int sw_judge(void)
 	if (sw_is_mail_user(d.charge.uid) || sw_is_delivery(task, d.charge.uid) ||
 	    sw_is_chained(task, false))
 		return 0;
-	/* Paid for: another generation's program looked first, or it failed otherwise and is tried
-	 * again. */
-	key = sw_found_key(sw_process_id(task));
+	/* Another generation's program looked first, or it failed otherwise and is tried again. */
+	key = sw_counted_key(sw_process_id(task));
 	if (bpf_map_lookup_elem(&sw_chains, &key))
 		return 0;
-	if (!sw_keeps_within(task, &d)) {
+	if (!sw_keeps_within(task, &d))
 		sw_refuse(&sw_settings, &d, SW_LIMITED, SW_N_LIMITED);
-		sw_count_excess(task, &d);
-		if (d.verdict == SW_LIMITED)
-			return 1;
-		found = SW_FOUND_COUNTED;
-	}
-	bpf_map_update_elem(&sw_chains, &key, &found, BPF_ANY);
+	sw_count_judged(task, &d);
+	if (d.verdict == SW_LIMITED)
+		return 1;
+	bpf_map_update_elem(&sw_chains, &key, &one, BPF_ANY);
 	return 0;
 }
 

@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <setjmp.h>
 #include <cmocka.h>
+#include <bpf/bpf.h>
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>
@@ -168,6 +169,22 @@ static void what_the_event_says(void **state)
 	sw_stat_free_texts(&s);
 }
 
+/* How often the kernel left the program out, because the CPU was in it already. */
+static uint64_t missed(void)
+{
+	struct bpf_prog_info info = {};
+	__u32 len = sizeof(info);
+	struct sw_live live;
+	int fd;
+
+	wall_live(&wall, &live);
+	fd = bpf_prog_get_fd_by_id(live.link[SW_HOOK_EXEC_REFUSE].prog_id);
+	assert_true(fd >= 0 && bpf_obj_get_info_by_fd(fd, &info, &len) == 0);
+	close(fd);
+	sw_live_close(&live);
+	return info.recursion_misses;
+}
+
 /* Sixteen processes, the three ways in turn, each beginning at another one. */
 static void any_interleaving(void **state)
 {
@@ -192,8 +209,9 @@ static void any_interleaving(void **state)
 	for (unsigned int i = 0; i < 16; i++)
 		waitpid(pid[i], NULL, 0);
 	smtp = wall_uid(&wall, 61935, SW_N_ALLOWED) + wall_uid(&wall, 61935, SW_N_LOCAL);
-	assert_int_equal(smtp + wall_uid(&wall, 61935, SW_N_SENDMAIL), 20);
-	assert_int_equal(wall_uid(&wall, 61935, SW_N_LIMITED), 16 * 6 - 20);
+	assert_in_range(smtp + wall_uid(&wall, 61935, SW_N_SENDMAIL), 20, 20 + missed());
+	assert_int_equal(smtp + wall_uid(&wall, 61935, SW_N_SENDMAIL) +
+			 wall_uid(&wall, 61935, SW_N_LIMITED), 16 * 6);
 	assert_int_equal(used(SW_KIND_UID, SW_CHANNEL_ALL, 61935), 20);
 }
 
