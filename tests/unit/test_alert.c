@@ -246,6 +246,65 @@ static void test_summer_time_ends(void **state)
 	assert_int_equal(fx_alerts(&f), 1);
 }
 
+/* A change to summer time: the hour that is left out is none, and the next one begins anew. */
+static void test_summer_time_begins(void **state)
+{
+	(void)state;
+	RULE(HOURLY(DENIED, 10), "denied 10/hour per account");
+	RULE(DAILY(DENIED, 14), "denied 14/day per account");
+	setenv("TZ", "CET-1CEST,M3.5.0,M10.5.0/3", 1);
+	tzset();
+	fx_start(&f);
+	f.now.wall = 1774745995;	/* 2026-03-29 01:59:55 CET */
+	fx_sample(&f);
+	fx_count(&f, 1001, SW_N_DENIED, 8);
+	fx_pass(&f, 2);
+	fx_pass(&f, 5);			/* 03:00:02 CEST */
+	fx_count(&f, 1001, SW_N_DENIED, 5);
+	fx_pass(&f, 1);
+	assert_int_equal(fx_alerts(&f), 0);
+	fx_count(&f, 1001, SW_N_DENIED, 1);
+	fx_pass(&f, 1);
+	assert_int_equal(fx_alerts(&f), 1);	/* of the day */
+	assert_non_null(strstr(f.logged[0], "14 denied connects this day"));
+	fx_count(&f, 1001, SW_N_DENIED, 4);
+	fx_pass(&f, 1);
+	assert_int_equal(fx_alerts(&f), 2);
+}
+
+/* A time zone that is changed: sliding periods do not see it, the hour is that of the new zone, and
+ * a clock that seems to go back by less than an hour gives no second quota. */
+static void test_change_of_zone(void **state)
+{
+	(void)state;
+	RULE(SLIDING(DENIED, 10, 300), "denied 10/5m per account");
+	RULE(HOURLY(ALLOWED, 10), "allowed 10/hour per account");
+	fx_start(&f);
+	f.now.wall = NOON + 600;
+	fx_sample(&f);
+	fx_count(&f, 1001, SW_N_DENIED, 5);
+	fx_count(&f, 1001, SW_N_ALLOWED, 5);
+	fx_pass(&f, 1);
+	setenv("TZ", "XST0:30", 1);	/* 11:40 there */
+	tzset();
+	fx_count(&f, 1001, SW_N_DENIED, 5);
+	fx_count(&f, 1001, SW_N_ALLOWED, 5);
+	fx_pass(&f, 1);
+	assert_int_equal(fx_alerts(&f), 2);
+	setenv("TZ", "IST-5:30", 1);	/* 17:40 there: another hour */
+	tzset();
+	fx_count(&f, 1002, SW_N_ALLOWED, 9);
+	fx_count(&f, 1002, SW_N_DENIED, 9);
+	fx_pass(&f, 1);
+	setenv("TZ", "UTC-9", 1);	/* 21:10 there */
+	tzset();
+	fx_count(&f, 1002, SW_N_ALLOWED, 9);
+	fx_count(&f, 1002, SW_N_DENIED, 1);
+	fx_pass(&f, 1);
+	assert_int_equal(fx_alerts(&f), 3);
+	assert_non_null(strstr(f.logged[2], "10 denied connects in the last 5 min"));
+}
+
 /* off and apply: new rows begin at nothing, whatever the old ones had. */
 static void test_reset(void **state)
 {
@@ -637,7 +696,8 @@ int main(void)
 		TEST(test_threshold), TEST(test_new_account), TEST(test_row_before_its_attempt),
 		TEST(test_sliding), TEST(test_sliding_slow), TEST(test_idle_then_burst),
 		TEST(test_calendar), TEST(test_calendar_once), TEST(test_clock_jumps),
-		TEST(test_summer_time_ends), TEST(test_reset), TEST(test_special_rows),
+		TEST(test_summer_time_ends), TEST(test_summer_time_begins),
+		TEST(test_change_of_zone), TEST(test_reset), TEST(test_special_rows),
 		TEST(test_cooldown), TEST(test_storm), TEST(test_memory), TEST(test_domains),
 		TEST(test_destinations), TEST(test_factor), TEST(test_queue), TEST(test_queue_level), TEST(test_set_policy),
 		TEST(test_layout),

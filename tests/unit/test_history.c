@@ -301,6 +301,32 @@ static void test_change_of_local_time(void **state)
 	assert_int_equal(setup(state), 0);
 }
 
+/* A time zone that is changed while it is written: hours that overlap, and nothing lost or twice. */
+static void test_change_of_zone(void **state)
+{
+	static const char *const zones[] = { "UTC", "IST-5:30", "CET-1", "NST3:30", "UTC" };
+	struct sw_history *h = open_history();
+	int64_t n = 0;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(zones); i++) {
+		assert_int_equal(setenv("TZ", zones[i], 1), 0);
+		tzset();
+		for (int j = 0; j < 4; j++) {
+			int64_t before;
+
+			m.now += 1200;
+			before = in_hour(sw_history_hour(m.now));
+			attempt(&m, 1001, 0, SW_N_DENIED, 1);
+			assert_int_equal(roll(h, &m), 0);
+			assert_int_equal(in_hour(sw_history_hour(m.now)), before + 1);
+			expect_sums(n + 1, n + 1);
+			n++;
+		}
+	}
+	sw_history_close(h);
+}
+
 /* A clock that is set counts what comes where it stands then; nothing is lost, nothing twice. */
 static void test_clock_jumps(void **state)
 {
@@ -594,7 +620,7 @@ int main(void)
 		T(test_differences), T(test_restart), T(test_overflows), T(test_torn_reading),
 		T(test_maps_made_anew), T(test_large_counters), T(test_hours),
 		T(test_roll_over_the_hour), T(test_catching_up), T(test_first_roll), T(test_zones),
-		T(test_change_of_local_time), T(test_clock_jumps), T(test_disk_full), T(test_read_only),
+		T(test_change_of_local_time), T(test_change_of_zone), T(test_clock_jumps), T(test_disk_full), T(test_read_only),
 		T(test_one_writer), T(test_foreign_files), T(test_damaged), T(test_migration),
 		T(test_half_made), T(test_modes), T(test_killed),
 	};
