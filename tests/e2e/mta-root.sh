@@ -91,6 +91,8 @@ install_packages() {
 	printf '#!/bin/sh\nexit 101\n' >/usr/sbin/policy-rc.d && chmod 755 /usr/sbin/policy-rc.d
 	export DEBIAN_FRONTEND=noninteractive
 	answers | debconf-set-selections
+	# Where man-db is installed already, this is how it knows.
+	rm -f /var/lib/man-db/auto-update
 	"${apt[@]}" install "$@" >"$log" 2>&1 </dev/null && return
 	# The package lists are missing or older than the mirror, or this machine was in the middle
 	# of an installation.
