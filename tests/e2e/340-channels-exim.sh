@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Exim and PHP: the three ways out of one script, each counted once. See channels-cases.sh. First on
 # the command line, then under php-fpm and mod_php, where the directory tells the sites apart.
-# shellcheck disable=SC2034,SC2317 # channels-cases.sh reads them; check calls functions of here
+# shellcheck disable=SC2016,SC2034,SC2317 # at_exit expands later; channels-cases.sh; check calls
 
 # shellcheck source=tests/e2e/lib.sh
 . "$(dirname "$0")/lib.sh"
