@@ -82,8 +82,14 @@ SW_INLINE void sw_account_quota(struct sw_env *env, const volatile struct sw_set
 	if (set->limits & 1 << SW_KIND_GID &&
 	    sw_env_limit(env, SW_KIND_GID, ids->egid, d->channel, ret))
 		return;
-	if (d->reason != SW_BY_RULE && !d->exempt)
-		sw_pick(&set->default_quota, d->channel, ret);
+	if (d->reason == SW_BY_RULE || d->exempt)
+		return;
+	/* With `unknown`, every account that is known has the default in a row of its own. */
+	if (set->limit_unknown &&
+	    (sw_env_limit(env, SW_KIND_ANY, d->charge.uid, d->channel, ret) ||
+	     sw_env_limit(env, SW_KIND_ANY, SW_NOBODY, d->channel, ret)))
+		return;
+	sw_pick(&set->default_quota, d->channel, ret);
 }
 
 SW_INLINE bool sw_take_one(struct sw_env *env, enum sw_at at, __u32 channel, __u64 id,

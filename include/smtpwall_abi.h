@@ -295,7 +295,7 @@ SW_ABI_SIZE(struct sw_rule, 24);
 /* sw_limits: the limits of accounts. */
 struct sw_limit_key {
 	__u32 generation;
-	__u32 kind;		/* SW_KIND_UID, SW_KIND_GID */
+	__u32 kind;		/* SW_KIND_UID, SW_KIND_GID; SW_KIND_ANY: see limit_unknown */
 	__u64 id;
 };
 SW_ABI_SIZE(struct sw_limit_key, 16);
@@ -533,7 +533,8 @@ struct sw_settings {
 	__u8  limit_channels;	/* that have limits: 1 << enum sw_channel; direct need not be there */
 	__u8  limit_sendmail;	/* executions use up limits: the kernel has what that takes */
 	__u8  refuse_sendmail;	/* and are refused beyond them: the kernel runs LSM programs */
-	__u8  pad[2];
+	__u8  limit_unknown;	/* accounts without a row of kind ANY have another default */
+	__u8  pad;
 };
 SW_ABI_SIZE(struct sw_settings, 224);
 

@@ -139,6 +139,7 @@ static struct json_object *limits(const struct sw_status *s)
 	struct json_object *o = json_object_new_object();
 
 	json_object_object_add(o, "default", quotas(&s->live.settings.default_quota, NULL));
+	json_object_object_add(o, "unknown", quotas(&s->unknown, NULL));
 	json_object_object_add(o, "server", quotas(&s->live.settings.server_quota, s->server));
 	add_count(o, "accounts", s->n_limits);
 	add_count(o, "deny_for", s->live.settings.deny_for_s);
@@ -274,6 +275,10 @@ static void show_limits(const struct sw_status *s)
 		print_quota(i ? "default" : "default, on the count ports", (enum sw_channel)i,
 			    set->default_quota.of[i]);
 		printf("\n");
+	}
+	for (int i = 0; i < _SW_CHANNEL_MAX && set->limit_unknown; i++) {
+		print_quota("accounts without a domain", (enum sw_channel)i, s->unknown.of[i]);
+		printf("%s\n", sw_quota_limits(s->unknown.of[i]) ? "" : " none");
 	}
 	for (int i = 0; i < _SW_CHANNEL_MAX; i++) {
 		if (!sw_quota_limits(set->server_quota.of[i]))

@@ -10,7 +10,7 @@
 
 #include "config.h"
 
-#define SW_CONFIG_KEYS	40	/* rows of the key table */
+#define SW_CONFIG_KEYS	41	/* rows of the key table */
 
 /* What one line of a file sets. */
 struct sw_setting {
@@ -71,7 +71,8 @@ void sw_config_check_rules(struct sw_load *l);
 void sw_config_alert(struct sw_load *l, const struct sw_setting *s);
 void sw_config_check_alerts(struct sw_load *l);
 
-/* A line of [limit] whose key is "user NAME" or "group NAME". False: the key is neither. */
+/* A line of [limit] whose key is "user NAME", "group NAME" or "domain NAME". False: the key is none of
+ * these. */
 bool sw_config_limit(struct sw_load *l, const struct sw_setting *s);
 
 /* "none", or up to one N/hour and one N/day: 0 and `ret`, or an entry in l->diag and -EINVAL. */

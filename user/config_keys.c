@@ -70,6 +70,7 @@ static const struct key keys[] = {
 	{ "allow", "rule", add_rule, .repeat = true },
 	{ "limit", "default", set_quota, POLICY(default_quota) },
 	{ "limit", "server", set_quota, POLICY(server_quota) },
+	{ "limit", "unknown", set_quota, POLICY(unknown_quota) },
 	{ "limit", "deny_for", set_duration, POLICY(deny_for_s) },
 	{ "domains", "sources", set_text, POLICY(domain_sources) },
 	{ "domains", "root", set_text, POLICY(domain_root) },
@@ -324,8 +325,10 @@ static void set_quota(struct sw_load *l, const struct key *k, const struct sw_se
 	memcpy((char *)&l->policy + k->field, &q, sizeof(q));
 	if (k->field == offsetof(struct sw_policy, default_quota))
 		l->policy.default_at = (struct sw_place){ l->source, s->line };
-	else
+	else if (k->field == offsetof(struct sw_policy, server_quota))
 		l->policy.server_at = (struct sw_place){ l->source, s->line };
+	else
+		l->policy.unknown_at = (struct sw_place){ l->source, s->line };
 }
 
 static void set_duration(struct sw_load *l, const struct key *k, const struct sw_setting *s)
@@ -428,7 +431,8 @@ static void report_unknown_key(struct sw_load *l, const struct sw_setting *s)
 		if (!strcmp(keys[i].section, s->section))
 			n += (size_t)snprintf(known + n, sizeof(known) - n, " %s", keys[i].name);
 	if (!strcmp(s->section, "limit"))
-		snprintf(known + n, sizeof(known) - n, " 'user NAME' 'group NAME'");
+		snprintf(known + n, sizeof(known) - n, " 'user NAME' 'group NAME' "
+			 "'domain NAME'");
 	sw_config_report(l, s->line, "unknown key '%.60s' in [%s]; known keys:%s", s->key,
 			 s->section, known);
 }

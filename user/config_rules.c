@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "config_int.h"
+#include "domains.h"
 #include "names.h"
 #include "util.h"
 
@@ -420,6 +421,38 @@ static void add_members(struct sw_load *l, const struct sw_setting *s, gid_t gid
 			add_limit(l, s, SW_KIND_UID, uid, quotas, true);
 }
 
+/* Whose it is, domain sources say when the policy is applied. */
+static void add_domain(struct sw_load *l, const struct sw_setting *s, const char *name)
+{
+	struct sw_policy *p = &l->policy;
+	struct sw_domain_limit *grown, d = { .source = l->source, .line = s->line };
+	_cleanup_free_ char *clean = sw_domains_clean(name);
+
+	if (!clean && errno == EINVAL)
+		sw_config_report(l, s->line, "'%.60s' is no domain name", name);
+	else if (!clean)
+		l->err = -ENOMEM;
+	if (!clean || sw_config_quotas(l, s, &d.quotas) < 0)
+		return;
+	for (size_t i = 0; i < p->n_domain_limits; i++) {
+		const struct sw_domain_limit *old = &p->domain_limits[i];
+
+		if (!strcmp(old->domain, clean)) {
+			sw_config_report(l, s->line, "the limit of this domain is set already, in %s:%u",
+					 p->sources[old->source], old->line);
+			return;
+		}
+	}
+	grown = reallocarray(p->domain_limits, p->n_domain_limits + 1, sizeof(*grown));
+	if (!grown) {
+		l->err = -ENOMEM;
+		return;
+	}
+	p->domain_limits = grown;
+	d.domain = TAKE_PTR(clean);
+	p->domain_limits[p->n_domain_limits++] = d;
+}
+
 bool sw_config_limit(struct sw_load *l, const struct sw_setting *s)
 {
 	const char *text = s->key;
@@ -434,10 +467,16 @@ bool sw_config_limit(struct sw_load *l, const struct sw_setting *s)
 		kind = SW_KIND_UID;
 	else if (!strcmp(word, "group"))
 		kind = SW_KIND_GID;
+	else if (!strcmp(word, "domain"))
+		kind = SW_KIND_ANY;
 	else
 		return false;
 	if (!sw_config_word(&text, name) || text[strspn(text, " \t")]) {
 		sw_config_report(l, s->line, "'%.60s' should be %s and one name", s->key, word);
+		return true;
+	}
+	if (kind == SW_KIND_ANY) {
+		add_domain(l, s, name);
 		return true;
 	}
 	if (!sw_config_account(l, s->line, "[limit]", kind, name, &id) ||

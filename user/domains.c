@@ -270,12 +270,27 @@ bool sw_domains_look_further(struct sw_domains *d)
 	return d->ready;
 }
 
+char *sw_domains_clean(const char *name)
+{
+	char clean[SW_DOMAIN_LEN];
+
+	if (sw_domain_normalise(name, strlen(name), clean))
+		return strdup(clean);
+	errno = EINVAL;
+	return NULL;
+}
+
 const struct sw_domain *sw_domains_find(const struct sw_domains *d, const char *name)
 {
 	char clean[SW_DOMAIN_LEN];
 
 	return sw_domain_normalise(name, strlen(name), clean) ?
 		sw_domain_index_domain(&d->index, clean) : NULL;
+}
+
+const struct sw_domain *sw_domains_each(const struct sw_domains *d, size_t i)
+{
+	return i < d->index.n_domains ? &d->index.domains[i] : NULL;
 }
 
 const struct sw_domain *const *sw_domains_of(const struct sw_domains *d, const char *user,

@@ -66,8 +66,14 @@ int sw_domains_refresh_all(struct sw_domains *d);
  * of answers stay good, pointers to structures do not. */
 bool sw_domains_look_further(struct sw_domains *d);
 
+/* A name as answers have it; malloc'd. NULL, with errno: EINVAL, it is no domain name, or ENOMEM. */
+char *sw_domains_clean(const char *name);
+
 /* By name, any case, with or without a dot at the end. NULL: not known. */
 const struct sw_domain *sw_domains_find(const struct sw_domains *d, const char *name);
+
+/* The i-th of all that are known, in no order of meaning; NULL: there are no more. */
+const struct sw_domain *sw_domains_each(const struct sw_domains *d, size_t i);
 
 /* All domains of an account, the main one first, aliases last. NULL and 0: none. */
 const struct sw_domain *const *sw_domains_of(const struct sw_domains *d, const char *user,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The sending limits of DirectAdmin, in /etc/virtual: limit and limit_USER, mails a day through
- * the mail server. Directories of domains hold what customers name, so there every step is a
+ * The sending limits of DirectAdmin, in /etc/virtual: limit, limit_USER and limit_unknown, mails a
+ * day through the mail server. Directories of domains hold what customers name, so there every step is a
  * directory or a file of its own right, never a symbolic link.
  */
 #include <dirent.h>
@@ -246,14 +246,28 @@ static void take_domain(struct da *d, int fd, const char *name, void *arg)
 		each_name(d, limits, take_mailbox, (void *)name);
 }
 
+/* Mail of no account it knows, such as that of a web server's own user. */
+static void take_unknown(struct da *d)
+{
+	_cleanup_free_ char *name = path_of(d, "limit_unknown");
+	struct sw_lines l = {};
+	uint32_t n = 0;
+	char buf[24];
+
+	if (name && read_number(d, d->fd, "limit_unknown", name, true, &l, &n) == 0) {
+		d->any = true;
+		fprintf(d->im->out, "; limit_unknown: %u%s\nunknown = %s\n", n,
+			n ? "" : ", which is no limit", rate(n, buf));
+	}
+	sw_lines_close(&l);
+}
+
 static void take_name(struct da *d, int fd, const char *name, void *arg)
 {
 	(void)arg;
 	(void)fd;
 	if (!strcmp(name, "limit_unknown"))
-		note_number(d, name,
-			    "it limits mail without an account, and smtpwall knows the account "
-			    "of each connect; DirectAdmin's mail server keeps this limit");
+		take_unknown(d);
 	else if (!strncmp(name, "limit_", 6) && name[6])
 		take_user(d, name);
 	else if (!strcmp(name, "user_limit"))

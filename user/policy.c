@@ -78,6 +78,9 @@ void sw_policy_free(struct sw_policy *p)
 	free(p->cgroups);
 	free(p->rules);
 	free(p->rule_index);
+	for (i = 0; i < p->n_domain_limits; i++)
+		free(p->domain_limits[i].domain);
+	free(p->domain_limits);
 	free(p->limits);
 	free(p->limit_index);
 	free(p->domain_sources);

@@ -52,12 +52,22 @@ struct sw_allow_rule {
 	uint32_t source, line;
 };
 
-/* The limit of an account, or of each member of a group. */
+/*
+ * The limit of an account, or of each member of a group. With `unknown` also those of kind
+ * SW_KIND_ANY: of SW_UID_NONE that of accounts which are not known, and of each known one the default.
+ */
 struct sw_policy_limit {
-	enum sw_kind kind;	/* SW_KIND_UID, SW_KIND_GID */
+	enum sw_kind kind;	/* SW_KIND_UID, SW_KIND_GID, SW_KIND_ANY */
 	uint32_t id;
 	struct sw_quotas quotas;
 	bool by_group;		/* an account's, because it is a member of a group that has it */
+	uint32_t source, line;
+};
+
+/* The limit of the account that owns a domain: no limit yet before sw_limit_known(). */
+struct sw_domain_limit {
+	char *domain;
+	struct sw_quotas quotas;
 	uint32_t source, line;
 };
 
@@ -89,6 +99,8 @@ struct sw_policy {
 	struct sw_place default_at, server_at;		/* of [limit] default and server */
 
 	struct sw_quotas default_quota, server_quota;
+	struct sw_quotas unknown_quota;	/* where unknown_at.line is not 0 */
+	struct sw_place unknown_at;
 	uint32_t deny_for_s;	/* 0: exceeding a limit denies nobody */
 	uint32_t redirect4;	/* network order; 0: not chosen */
 	uint8_t redirect6[16];	/* all zero: not chosen */
@@ -117,6 +129,8 @@ struct sw_policy {
 	struct sw_policy_limit *limits;
 	size_t n_limits;
 	uint32_t *limit_index;	/* like exempt_index */
+	struct sw_domain_limit *domain_limits;
+	size_t n_domain_limits;
 	size_t n_limit_index;
 	char **sources;		/* [0] is "built-in default" */
 	size_t n_sources;

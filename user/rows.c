@@ -98,6 +98,7 @@ static void copy_limits(const struct sw_policy *p, struct sw_settings *s)
 		s->limits |= (uint8_t)(1 << p->limits[i].kind);
 	for (size_t i = 0; i < p->n_limits; i++)
 		s->limit_channels |= channels(&p->limits[i].quotas);
+	s->limit_unknown = sw_policy_find_limit(p, SW_KIND_ANY, UINT32_MAX) != NULL;
 	s->limit_channels |= channels(&p->default_quota) | channels(&p->server_quota);
 	for (size_t i = 0; i < p->n_rules; i++)
 		if (sw_quota_limits(p->rules[i].quota))

@@ -4,6 +4,7 @@
 
 #include "cgroup.h"
 #include "config.h"
+#include "limit_known.h"
 #include "log.h"
 #include "mta.h"
 #include "pins.h"
@@ -147,6 +148,8 @@ int sw_setup_policy(const struct sw_options *o, bool force, bool remember, struc
 	r = spare_mta(&p, force);
 	if (!r)
 		r = resolve_hosts(o, remember && geteuid() == 0, &p);
+	if (!r && sw_limit_known_needed(&p))
+		r = sw_limit_known_read(&p);
 	if (!r && !sw_policy_find(&p, SW_KIND_UID, 0))
 		log_warn("root is not exempt: mail servers that deliver as root, and root's own mail, are "
 			 "denied; write 'users = root ...' under [exempt] unless that is meant");

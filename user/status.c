@@ -168,10 +168,39 @@ static uint64_t read_trial(struct sw_status *s)
 	return revert > now ? (revert - now) / NSEC_PER_SEC + 1 : revert ? 1 : 0;
 }
 
+/* Of accounts and groups; rows of another kind only say which accounts are known. */
+static size_t count_limits(const struct sw_live *l)
+{
+	struct sw_map_dump d;
+	size_t n = 0;
+
+	if (l->map_fd[SW_MAP_LIMITS] < 0 || sw_map_dump(l->map_fd[SW_MAP_LIMITS], &d) < 0)
+		return 0;
+	for (size_t i = 0; i < d.n; i++) {
+		const struct sw_limit_key *k = sw_map_key(&d, i);
+
+		n += k->generation == l->settings.generation && k->kind != SW_KIND_ANY;
+	}
+	sw_map_dump_free(&d);
+	return n;
+}
+
+static void read_unknown(struct sw_status *s)
+{
+	const struct sw_limit_key key = { s->live.settings.generation, SW_KIND_ANY, UINT32_MAX };
+	struct sw_limit limit;
+
+	s->unknown = s->live.settings.default_quota;
+	if (s->live.settings.limit_unknown && s->live.map_fd[SW_MAP_LIMITS] >= 0 &&
+	    bpf_map_lookup_elem(s->live.map_fd[SW_MAP_LIMITS], &key, &limit) == 0)
+		s->unknown = limit.quotas;
+}
+
 static void read_limits(struct sw_status *s)
 {
 	s->n_rules = count_rows(&s->live, SW_MAP_ALLOW);
-	s->n_limits = count_rows(&s->live, SW_MAP_LIMITS);
+	s->n_limits = count_limits(&s->live);
+	read_unknown(s);
 	for (int i = 0; i < _SW_CHANNEL_MAX; i++)
 		if (s->live.map_fd[SW_MAP_USAGE] >= 0 && s->live.map_fd[SW_MAP_CONTROL] >= 0 &&
 		    sw_usage_get_channel(&s->live, SW_KIND_SERVER, (enum sw_channel)i, 0,

@@ -29,6 +29,7 @@ struct sw_status {
 	struct sw_stats stats;	/* empty when nothing is in force */
 	size_t n_rules;		/* rows of allow rules: one each address and port */
 	size_t n_limits;	/* accounts and groups with a limit of their own */
+	struct sw_quotas unknown;	/* of accounts without a domain; the default where none is set */
 	struct sw_usage server[_SW_CHANNEL_MAX];	/* how much of the whole server's limits is used */
 	struct sw_denied_row *denied;	/* temporary denies */
 	size_t n_denied;

@@ -110,6 +110,27 @@ run "$smtpwall" apply
 run "$smtpwall" status --format json
 json "limit of sendmail: as the kernel can" '.features.sendmail_refusal as $can | .healthy and
 	.limits.sendmail_refused == $can and ([.hooks[].name] | index("exec_refuse") != null) == $can'
+
+# Accounts with a domain and without, by the files of a panel.
+mkdir -p "$tmp/panel/etc"
+printf '%s\n' 'root:x:0:0::/root:/bin/sh' 'owner:x:61010:61010::/home/owner:/bin/sh' >"$tmp/panel/etc/passwd"
+echo 'shop.example: owner' >"$tmp/panel/etc/trueuserdomains"
+config "[domains]
+root = $tmp/panel
+[limit]
+unknown = 0/hour
+domain shop.example = 7/hour
+domain gone.example = 7/hour"
+run "$smtpwall" apply
+check "limits of domains: apply" exits 0
+check "limits of domains: one that nobody knows is told" eval 'grep -q "gone\.example" <<<"$err"'
+run "$smtpwall" status --format json
+json "limits of domains: status" '.healthy and .limits.unknown.per_hour == 0 and
+	.limits.default.per_hour == null and .limits.accounts == 1'
+run "$smtpwall" explain --uid 61010 --gid 61010 --dest 203.0.113.9 --port 587 --format json
+json "limits of domains: the owner's" '.verdict == "allow"'
+run "$smtpwall" explain --uid 61011 --gid 61011 --dest 203.0.113.9 --port 587 --format json
+json "limits of domains: who has none" '.verdict == "limited" and (.line | test("smtpwall.conf:[0-9]+$"))'
 config ''
 run "$smtpwall" apply
 

@@ -160,6 +160,34 @@ static void who_comes_under_it(void **state)
 	assert_int_equal(passes(local, 61950, 2), 2);
 }
 
+/* Known accounts have the default, others another one; neither is for who has a line of his own. */
+static void accounts_without_a_domain(void **state)
+{
+	const struct sw_quotas three = { { { SW_UNLIMITED, 3 }, { SW_UNLIMITED, 3 },
+					   { SW_UNLIMITED, SW_UNLIMITED }, { SW_UNLIMITED, SW_UNLIMITED } } };
+	struct sw_policy_limit known = { .kind = SW_KIND_ANY, .id = 61920 };
+	struct sw_policy_limit others = { .kind = SW_KIND_ANY, .id = UINT32_MAX, .quotas = three };
+	struct sw_policy p;
+	int r = sw_off(&wall.target);
+
+	(void)state;
+	assert_true(r == 0 || r == -ENOENT);
+	wall_policy(&wall, HEAD "default = 1/day local 1/day\ngroup 61922 = 2/day\n", &p);
+	known.quotas = p.default_quota;
+	assert_int_equal(sw_policy_add_limit(&p, &known), 0);
+	assert_int_equal(sw_policy_add_limit(&p, &others), 0);
+	assert_int_equal(sw_apply(&wall.target, &p), 0);
+	sw_policy_free(&p);
+	overhear_set_clock(&wall, NOON);
+	assert_int_equal(passes(direct, 61920, 5), 1);
+	assert_int_equal(passes(local, 61920, 5), 1);
+	assert_int_equal(passes(direct, 61921, 5), 3);
+	assert_int_equal(passes(local, 61921, 5), 3);
+	assert_int_equal(passes(direct, 61923, 5), 3);	/* each on its own */
+	assert_int_equal(passes(direct, 61922, 5), 2);
+	assert_int_equal(passes(local, 61950, 5), 5);	/* exempt */
+}
+
 static void release_and_explain(void **state)
 {
 	struct sw_query q = { .euid = 61908, .egid = 61908, .ruid = 61908, .port = 25,
@@ -222,7 +250,7 @@ int main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(each_has_its_own),    cmocka_unit_test(bare_is_direct),
 		cmocka_unit_test(the_sum),	       cmocka_unit_test(give_back),
-		cmocka_unit_test(who_comes_under_it),  cmocka_unit_test(release_and_explain),
+		cmocka_unit_test(accounts_without_a_domain), cmocka_unit_test(who_comes_under_it),  cmocka_unit_test(release_and_explain),
 		cmocka_unit_test(any_interleaving),
 	};
 	int failed;

@@ -190,8 +190,8 @@ static void test_bad_limits(void **state)
 		{ "deny_for = 0m\n", { "main.conf:2: is neither none nor a time" } },
 		{ "deny_for = 400d\n", { "main.conf:2: is neither none nor a time" } },
 		{ "alice = 5/day\n",
-		  { "main.conf:2: unknown key 'alice' in [limit]; known keys: default server deny_for "
-		    "'user NAME' 'group NAME'" } },
+		  { "main.conf:2: unknown key 'alice' in [limit]; known keys: default server unknown "
+		    "deny_for 'user NAME' 'group NAME' 'domain NAME'" } },
 	};
 	char text[512];
 
