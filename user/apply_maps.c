@@ -110,7 +110,8 @@ int sw_apply_load(struct sw_session *s)
 	l.max_entries[SW_MAP_HOURS] = s->policy->max_uids;
 	l.max_entries[SW_MAP_ORIGINS] = s->policy->max_origins;
 	l.max_entries[SW_MAP_DESTS] = s->policy->max_origins;
-	l.max_entries[SW_MAP_OUTCOMES] = s->policy->max_uids + s->policy->max_origins;
+	/* Most accounts connect to nobody: only who may has an outcome. */
+	l.max_entries[SW_MAP_OUTCOMES] = 2 * s->policy->max_origins;
 	l.max_entries[SW_MAP_EVENTS] = s->policy->event_buffer;
 	r = load_programs(s, &l);
 	if (r == -EINVAL && s->live.exists)
