@@ -47,7 +47,7 @@ check: $(UNIT)
 .PHONY: check-faults
 check-faults: all $(filter %/test_faults %/test_loader_fail %/test_loader_repair,$(KERNEL)) \
 		$(filter %/test_gap %/test_loader_ns,$(KERNEL))
-	$(Q)CMOCKA_MESSAGE_OUTPUT=TAP scripts/run-tests $(filter-out all,$^)
+	$(Q)SMTPWALL_TEST_LONG=1 CMOCKA_MESSAGE_OUTPUT=TAP scripts/run-tests $(filter-out all,$^)
 
 check-root: tests
 	$(Q)CMOCKA_MESSAGE_OUTPUT=TAP scripts/run-tests $(KERNEL) $(wildcard tests/e2e/[0-9]*.sh)

@@ -105,9 +105,17 @@ static void record(const char *policy)
 	assert_true(n_calls > 100);
 }
 
+/* make check-faults tries three times the calls that the whole check has time for. */
+static bool is_long(void)
+{
+	return getenv("SMTPWALL_TEST_LONG") != NULL;
+}
+
 /* Whether the call of that number is to be tried. */
 static bool worth(unsigned int i)
 {
+	if (i % 3 && !is_long())
+		return false;
 	switch (calls[i]) {
 	case BPF_MAP_LOOKUP_ELEM:
 	case BPF_MAP_UPDATE_ELEM:
@@ -249,7 +257,7 @@ static void fails(enum kind kind, const char *what)
 		const char *policy;
 		int r;
 
-		if (!worth(i) || (kind == FROM_THERE && i % 3))
+		if (!worth(i) || (kind == FROM_THERE && is_long() && i % 3))
 			continue;
 		tried++;
 		policy = next_policy();
@@ -268,7 +276,7 @@ static void fails(enum kind kind, const char *what)
 	assert_recovers(POLICY);
 	print_message("# %s: %u of %u calls tried, %u applies failed, %llu connects denied\n", what,
 		      tried, n_calls, failed, (unsigned long long)attempts);
-	assert_true(tried > 40 && failed > 20);
+	assert_true(tried > 40 && failed > 10);
 }
 
 static void one_call_fails(void **state)
@@ -352,7 +360,7 @@ static void first_apply(void **state)
 		}
 	}
 	print_message("# %u of %u calls tried, left open %u times\n", tried, n_calls, opened);
-	assert_true(opened > 10);
+	assert_true(opened > 5);
 	assert_recovers(POLICY);
 }
 
